@@ -1,0 +1,1 @@
+"""What the agents do: classes that get their clients (database, HTTP, SMTP) in `__init__`."""

@@ -1,0 +1,140 @@
+"""An agent: a named party with capabilities, on a task queue of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from sagamesh.capability import Capability, In, Out
+from sagamesh.errors import DefinitionError, UnknownName
+from sagamesh.policy import DEFAULT_TIMEOUT, Policy, Retry
+
+__all__ = ["Agent", "Role"]
+
+# Names become activity types, queue names, Kubernetes object names and metric labels: the narrowest of these rules.
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_CAPABILITY_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_LONGEST_NAME = 40
+
+
+class Role(StrEnum):
+    """What part an agent plays."""
+
+    COORDINATOR = "coordinator"
+    WORKER = "worker"
+    SPECIALIST = "specialist"
+
+
+class Agent:
+    """A named party with capabilities. It declares; a `Pool` serves it.
+
+    - `name`: lower-case letters, digits and hyphens, at most 40.
+    - `depends_on`: the agents (by name) that must be up before this one makes sense.
+    - `zone`: with a zone, the agent's queue is `<name>.<zone>`.
+    - `version`, `role`, `tags`: what routing and the topology picture go by.
+
+    Raises:
+        DefinitionError: for a name that breaks the rule, or a capability declared twice.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: str = "1.0.0",
+        role: Role = Role.WORKER,
+        tags: Iterable[str] = (),
+        zone: str | None = None,
+        depends_on: Iterable[str] = (),
+        summary: str = "",
+    ) -> None:
+        for word, value in (("name", name), ("zone", zone)):
+            if value is not None and (not _NAME.fullmatch(value) or len(value) > _LONGEST_NAME):
+                raise DefinitionError(
+                    f"agent {name!r}: {word} {value!r} must be lower-case letters, digits and single hyphens, "
+                    f"begin with a letter, and have at most {_LONGEST_NAME} characters"
+                )
+        self.name = name
+        self.version = version
+        self.role = role
+        self.tags = frozenset(tags)
+        self.zone = zone
+        self.depends_on = tuple(depends_on)
+        self.summary = summary
+        self._capabilities: dict[str, Capability[Any, Any]] = {}
+
+    def __repr__(self) -> str:
+        return f"Agent({self.name!r})"
+
+    @property
+    def queue(self) -> str:
+        """The task queue on which this agent takes its calls."""
+        return self.name if self.zone is None else f"{self.name}.{self.zone}"
+
+    @property
+    def capabilities(self) -> Mapping[str, Capability[Any, Any]]:
+        """The declared capabilities by their short name, in the order of declaration."""
+        return MappingProxyType(self._capabilities)
+
+    def capability(
+        self,
+        name: str,
+        *,
+        takes: type[In],
+        returns: type[Out],
+        timeout: timedelta = DEFAULT_TIMEOUT,
+        queue_timeout: timedelta | None = None,
+        total: timedelta | None = None,
+        heartbeat: timedelta | None = None,
+        retry: Retry | None = None,
+        priority: int | None = None,
+        summary: str = "",
+    ) -> Capability[In, Out]:
+        """Declare one operation and return it, typed. The options are those of `Policy`.
+
+        Raises:
+            DefinitionError: for a name that breaks the rule or is taken, or options that contradict each other.
+        """
+        if not _CAPABILITY_NAME.fullmatch(name):
+            raise DefinitionError(
+                f"{self.name}: capability name {name!r} must be lower-case letters, digits and underscores"
+            )
+        if name in self._capabilities:
+            raise DefinitionError(f"{self.name}.{name} is declared twice")
+        try:
+            policy = Policy(
+                timeout=timeout,
+                queue_timeout=queue_timeout,
+                total=total,
+                heartbeat=heartbeat,
+                retry=retry or Retry(),
+                priority=priority,
+            )
+        except DefinitionError as error:
+            raise DefinitionError(f"{self.name}.{name}: {error}") from None
+        declared = Capability(
+            agent=self.name,
+            name=name,
+            takes=takes,
+            returns=returns,
+            queue=self.queue,
+            policy=policy,
+            summary=summary,
+        )
+        self._capabilities[name] = declared
+        return declared
+
+    def find(self, name: str) -> Capability[Any, Any]:
+        """The capability with this short name.
+
+        Raises:
+            UnknownName: with the nearest names.
+        """
+        try:
+            return self._capabilities[name]
+        except KeyError:
+            raise UnknownName(f"capability of {self.name}", name, self._capabilities) from None

@@ -1,0 +1,145 @@
+"""What a project consists of: the one object from which every command starts."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sagamesh.errors import DefinitionError, UnknownName
+from sagamesh.mesh import Mesh
+from sagamesh.task import Task
+
+__all__ = ["App", "Helper", "load_app"]
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A process that the embedded stack runs beside the server and the pools, such as a sandbox payment gateway.
+
+    It is started as `python -m <module> --host 127.0.0.1 --port <port> --dir <its own folder>`, and stopped by SIGTERM.
+
+    - `port`: the one it takes unless told otherwise.
+    - `ready_path`: answers 2xx to a GET once the helper is ready; None when an open port says so.
+    - `provides`: environment variables for the pools; `{port}` and `{dir}` are filled in.
+    - `link`: what a person may open in a browser, `{port}` filled in; empty for none.
+    """
+
+    name: str
+    module: str
+    port: int
+    ready_path: str | None = None
+    provides: Mapping[str, str] = field(default_factory=dict)
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A project's mesh, tasks, pools and helpers.
+
+    - `pools`: pool name to `module:function`; the function returns an async context manager that yields the `Pool`.
+      A string, because the command line must know the pools without importing what their implementations need.
+    - `embedded`: environment variables for the pools of the embedded stack; `{dir}` is its folder for data.
+
+    Raises:
+        DefinitionError: when two tasks share a name, or an agent of the mesh has no pool.
+    """
+
+    mesh: Mesh
+    tasks: tuple[Task[Any, Any], ...] = ()
+    pools: Mapping[str, str] = field(default_factory=dict)
+    helpers: tuple[Helper, ...] = ()
+    embedded: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [task.name for task in self.tasks]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise DefinitionError(f"more than one task is called {', '.join(doubled)}")
+        unserved = [agent.name for agent in self.mesh.agents if agent.name not in self.pools]
+        if unserved:
+            raise DefinitionError(f"no pool serves {', '.join(unserved)}: name it in App(pools=...)")
+
+    def task(self, name: str) -> Task[Any, Any]:
+        """The task of this name.
+
+        Raises:
+            UnknownName: with the nearest names.
+        """
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise UnknownName("task", name, [task.name for task in self.tasks])
+
+    def pool_factory(self, name: str) -> Any:
+        """Import the function that makes the pool of this name.
+
+        Raises:
+            UnknownName: with the nearest names.
+        """
+        if name not in self.pools:
+            raise UnknownName("pool", name, self.pools)
+        return _imported(self.pools[name], f"pool {name}")
+
+
+def load_app(start: Path | None = None) -> App:
+    """The app that `SAGAMESH_APP` or the nearest pyproject.toml names.
+
+    Raises:
+        DefinitionError: when neither does, or what they name cannot be imported or is no App.
+    """
+    reference = os.environ.get("SAGAMESH_APP") or _from_pyproject(start or Path.cwd())
+    app = _imported(reference, "the app")
+    if not isinstance(app, App):
+        raise DefinitionError(f"{reference} is a {type(app).__name__}, not a sagamesh App")
+    return app
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The nearest folder at or above `start` whose pyproject.toml has a [tool.sagamesh]; else `start` itself."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if _app_of(folder / "pyproject.toml"):
+            return folder
+    return start
+
+
+def _from_pyproject(start: Path) -> str:
+    folder = project_root(start)
+    reference = _app_of(folder / "pyproject.toml")
+    if reference is None:
+        raise DefinitionError(
+            'no app found: put [tool.sagamesh] app = "module:name" into the pyproject.toml of your project '
+            "and run the command inside it, or set SAGAMESH_APP"
+        )
+    return reference
+
+
+def _app_of(pyproject: Path) -> str | None:
+    try:
+        document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError):
+        return None
+    app = document.get("tool", {}).get("sagamesh", {}).get("app")
+    return app if isinstance(app, str) else None
+
+
+def _imported(reference: str, what: str) -> Any:
+    module_name, _, attribute = reference.partition(":")
+    if not module_name or not attribute:
+        raise DefinitionError(f"{what} must be named as module:name, not {reference!r}")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise DefinitionError(f"{what}, {reference}, cannot be imported: {error}") from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise DefinitionError(f"{what}: module {module_name} has no {attribute}") from None

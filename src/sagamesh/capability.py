@@ -1,0 +1,88 @@
+"""A capability: one typed operation of an agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+from temporalio import workflow
+from temporalio.workflow import ActivityCancellationType, ActivityHandle
+
+from sagamesh.errors import DefinitionError, NotDurable
+from sagamesh.policy import Policy
+
+__all__ = ["Capability"]
+
+In = TypeVar("In", bound=BaseModel)
+Out = TypeVar("Out", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capability(Generic[In, Out]):
+    """What an agent can do: one pydantic model in, one out, and how it is called.
+
+    Made by `Agent.capability`. Inside a workflow, calling it schedules it on the agent's queue and returns the checked
+    answer: `user = await accounts.validate(UserRef(user_id="u-1"))`.
+    """
+
+    agent: str
+    name: str
+    takes: type[In]
+    returns: type[Out]
+    queue: str
+    policy: Policy = field(default_factory=Policy)
+    summary: str = ""
+    type: str = field(init=False)
+    """The activity type on the wire: `<agent>.<capability>`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "type", f"{self.agent}.{self.name}")
+        for word, model in (("takes", self.takes), ("returns", self.returns)):
+            if not (isinstance(model, type) and issubclass(model, BaseModel)):
+                raise DefinitionError(f"{self.type}: {word} must be a pydantic model, not {model!r}")
+
+    def __repr__(self) -> str:
+        return f"Capability({self.type}: {self.takes.__name__} -> {self.returns.__name__})"
+
+    async def __call__(self, arg: In) -> Out:
+        """Call the agent and wait for its answer.
+
+        Raises:
+            NotDurable: outside a workflow.
+            temporalio.exceptions.ActivityError: when the agent's answer is an error or does not come in time.
+        """
+        return await self.schedule(arg)
+
+    def schedule(self, arg: In, *, activity_id: str | None = None, summary: str | None = None) -> ActivityHandle[Out]:
+        """Put the call on the agent's queue and return its handle.
+
+        The call is waited for even when the task is cancelled, so that whoever compensates knows that it has stopped.
+
+        Raises:
+            NotDurable: outside a workflow.
+        """
+        if not workflow.in_workflow():
+            raise NotDurable(
+                f"{self.type} was called outside a workflow, where nothing would retry it or remember that it ran. "
+                "Call it from a task; in a test, call the implementation or start a task with fakes "
+                "(sagamesh.testing)."
+            )
+        if not isinstance(arg, self.takes):
+            raise TypeError(f"{self.type} takes {self.takes.__name__}, not {type(arg).__name__}")
+        policy = self.policy
+        return workflow.start_activity(
+            self.type,
+            arg,
+            result_type=self.returns,
+            task_queue=self.queue,
+            activity_id=activity_id,
+            start_to_close_timeout=policy.timeout,
+            schedule_to_start_timeout=policy.queue_timeout,
+            schedule_to_close_timeout=policy.total,
+            heartbeat_timeout=policy.heartbeat,
+            retry_policy=policy.retry_policy(),
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            priority=policy.engine_priority(),
+            summary=summary if summary is not None else (self.summary or None),
+        )

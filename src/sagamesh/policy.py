@@ -1,0 +1,100 @@
+"""How a capability is called: timeouts, retries, priority."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from temporalio.common import Priority, RetryPolicy
+
+from sagamesh.errors import DefinitionError
+
+__all__ = ["DEFAULT_TIMEOUT", "Policy", "Retry", "hours", "milliseconds", "minutes", "seconds"]
+
+DEFAULT_TIMEOUT = timedelta(seconds=30)
+"""One attempt of a call, where the contract says nothing else."""
+
+
+def milliseconds(n: float) -> timedelta:
+    """`n` milliseconds."""
+    return timedelta(milliseconds=n)
+
+
+def seconds(n: float) -> timedelta:
+    """`n` seconds."""
+    return timedelta(seconds=n)
+
+
+def minutes(n: float) -> timedelta:
+    """`n` minutes."""
+    return timedelta(minutes=n)
+
+
+def hours(n: float) -> timedelta:
+    """`n` hours."""
+    return timedelta(hours=n)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Which pauses lie between the attempts of a call, and how many attempts there are.
+
+    The default tries for about eight minutes. It is bounded because some failures repeat for ever (an answer larger
+    than the engine accepts, a bug), and a task that never ends helps nobody.
+    """
+
+    attempts: int = 20
+    first: timedelta = timedelta(seconds=1)
+    factor: float = 2.0
+    most: timedelta = timedelta(seconds=30)
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise DefinitionError(f"retry: attempts must be at least 1, not {self.attempts}")
+        if self.first <= timedelta(0) or self.most < self.first:
+            raise DefinitionError(f"retry: needs 0 < first <= most, not first={self.first} most={self.most}")
+        if self.factor < 1:
+            raise DefinitionError(f"retry: factor must be at least 1, not {self.factor}")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The engine's options for one capability, decided once, on the contract.
+
+    - `timeout`: one attempt, from the moment a worker takes it. It is also the longest time for which a lost worker
+      stays unnoticed, unless `heartbeat` is shorter.
+    - `queue_timeout`: waiting for a worker; None waits for as long as it takes.
+    - `total`: all attempts and waits together; None leaves that to the retries.
+    - `heartbeat`: the longest silence of a running attempt; None for attempts that do not report.
+    - `priority`: 1 (first) to 5 (last).
+    """
+
+    timeout: timedelta = DEFAULT_TIMEOUT
+    queue_timeout: timedelta | None = None
+    total: timedelta | None = None
+    heartbeat: timedelta | None = None
+    retry: Retry = field(default_factory=Retry)
+    priority: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("timeout", "queue_timeout", "total", "heartbeat"):
+            value = getattr(self, name)
+            if value is not None and value <= timedelta(0):
+                raise DefinitionError(f"{name} must be longer than 0, not {value}")
+        if self.heartbeat is not None and self.heartbeat > self.timeout:
+            raise DefinitionError(f"heartbeat {self.heartbeat} is longer than the timeout {self.timeout}")
+        if self.priority is not None and not 1 <= self.priority <= 5:
+            raise DefinitionError(f"priority must be 1 to 5, not {self.priority}")
+
+    def retry_policy(self) -> RetryPolicy:
+        """The same retries in the engine's terms."""
+        return RetryPolicy(
+            initial_interval=self.retry.first,
+            backoff_coefficient=self.retry.factor,
+            maximum_interval=self.retry.most,
+            maximum_attempts=self.retry.attempts,
+        )
+
+    def engine_priority(self) -> Priority:
+        """The same priority in the engine's terms."""
+        return Priority.default if self.priority is None else Priority(priority_key=self.priority)
