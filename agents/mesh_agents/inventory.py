@@ -24,7 +24,7 @@ class ReserveItems(Message):
     """The items to set aside, for at most `hold_seconds`. Each SKU stands once."""
 
     items: Annotated[tuple[ItemQuantity, ...], Field(min_length=1, max_length=100)]
-    hold_seconds: Annotated[int, Field(ge=1, le=90 * 24 * 3600)] = 900
+    hold_seconds: Annotated[int, Field(ge=1, le=60 * 24 * 3600)] = 900
 
 
 class Reservation(Message):

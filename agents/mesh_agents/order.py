@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from mesh_agents.accounts import UserId
-from mesh_agents.inventory import Quantity, Sku
+from mesh_agents.accounts import User, UserId, UserRef, accounts
+from mesh_agents.inventory import ItemQuantity, Quantity, ReserveItems, Sku, inventory
 from mesh_agents.money import Amount, Money, minor_digits
-from mesh_agents.payment import PaymentMethod
+from mesh_agents.notification import OrderConfirmation, notification
+from mesh_agents.payment import Charge, PaymentMethod, payment
 from sagamesh import Message, Task
 from sagamesh.failure import FieldError
+
+_MARGIN_SECONDS = 3600
 
 
 class OrderLine(Message):
@@ -65,6 +69,40 @@ class OrderRequest(Message):
         """The total in its currency."""
         return Money(amount=self.total, currency=self.currency)
 
+    @property
+    def deadline(self) -> timedelta | None:
+        """How long the order may take."""
+        return None if self.deadline_seconds is None else timedelta(seconds=self.deadline_seconds)
+
+    @property
+    def approval_timeout(self) -> timedelta:
+        """How long an approver has."""
+        return timedelta(seconds=self.approval_timeout_seconds)
+
+    @property
+    def user(self) -> UserRef:
+        """What accounts is asked."""
+        return UserRef(user_id=self.customer)
+
+    @property
+    def items(self) -> tuple[ItemQuantity, ...]:
+        """What is ordered, without prices."""
+        return tuple(ItemQuantity(sku=line.sku, quantity=line.quantity) for line in self.lines)
+
+    @property
+    def reservation(self) -> ReserveItems:
+        """What inventory is asked. The items are held while an approver may still answer, and a while longer."""
+        return ReserveItems(items=self.items, hold_seconds=self.approval_timeout_seconds + _MARGIN_SECONDS)
+
+    @property
+    def charge(self) -> Charge:
+        """What payment is asked."""
+        return Charge(money=self.money, payment_method=self.payment_method, customer=self.customer)
+
+    def confirmation(self, order_id: str, user: User) -> OrderConfirmation:
+        """What the customer is told."""
+        return OrderConfirmation(to=user.email, name=user.name, order_id=order_id, items=self.items, total=self.money)
+
 
 class OrderResult(Message):
     """A completed order: paid, sold, and, where the mail went out, told.
@@ -81,4 +119,13 @@ class OrderResult(Message):
     notification_problem: str = ""
 
 
-order = Task("Order", takes=OrderRequest, returns=OrderResult, queue="orders", summary="Reserve, charge, confirm, notify")
+order = Task(
+    "Order",
+    takes=OrderRequest,
+    returns=OrderResult,
+    queue="orders",
+    uses=(accounts, inventory, payment, notification),
+    customer="customer",
+    title=lambda request: f"{len(request.lines)} items, {request.money}",
+    summary="Reserve, charge, confirm, notify",
+)

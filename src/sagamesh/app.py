@@ -13,9 +13,11 @@ from typing import Any
 
 from sagamesh.errors import DefinitionError, UnknownName
 from sagamesh.mesh import Mesh
+from sagamesh.plugin import SagameshPlugin
+from sagamesh.pool import PoolFactory
 from sagamesh.task import Task
 
-__all__ = ["App", "Helper", "load_app"]
+__all__ = ["App", "Helper", "load_app", "project_root"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Helper:
 class App:
     """A project's mesh, tasks, pools and helpers.
 
+    - `contracts`: the packages of the contracts; pure, so the workflow sandbox need not load them again for each task.
+    - `workflows`: the workflow classes as `module:Class`, for replay.
     - `pools`: pool name to `module:function`; the function returns an async context manager that yields the `Pool`.
       A string, because the command line must know the pools without importing what their implementations need.
     - `embedded`: environment variables for the pools of the embedded stack; `{dir}` is its folder for data.
@@ -52,6 +56,8 @@ class App:
 
     mesh: Mesh
     tasks: tuple[Task[Any, Any], ...] = ()
+    contracts: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
     pools: Mapping[str, str] = field(default_factory=dict)
     helpers: tuple[Helper, ...] = ()
     embedded: Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +82,19 @@ class App:
                 return task
         raise UnknownName("task", name, [task.name for task in self.tasks])
 
-    def pool_factory(self, name: str) -> Any:
+    def workflow_classes(self) -> list[type]:
+        """Import the workflow classes.
+
+        Raises:
+            DefinitionError: when one cannot be imported.
+        """
+        return [_imported(reference, f"workflow {reference}") for reference in self.workflows]
+
+    def plugin(self) -> SagameshPlugin:
+        """The plugin for this app's clients, workers, replayers and tests."""
+        return SagameshPlugin(passthrough=self.contracts)
+
+    def pool_factory(self, name: str) -> PoolFactory:
         """Import the function that makes the pool of this name.
 
         Raises:
@@ -84,7 +102,8 @@ class App:
         """
         if name not in self.pools:
             raise UnknownName("pool", name, self.pools)
-        return _imported(self.pools[name], f"pool {name}")
+        factory: PoolFactory = _imported(self.pools[name], f"pool {name}")
+        return factory
 
 
 def load_app(start: Path | None = None) -> App:

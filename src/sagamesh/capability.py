@@ -7,9 +7,12 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
-from sagamesh.errors import DefinitionError, NotDurable
+from sagamesh.errors import NotDurable
+from sagamesh.message import check_models
 from sagamesh.policy import Policy
 
 __all__ = ["Capability"]
@@ -38,9 +41,7 @@ class Capability(Generic[In, Out]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "type", f"{self.agent}.{self.name}")
-        for word, model in (("takes", self.takes), ("returns", self.returns)):
-            if not (isinstance(model, type) and issubclass(model, BaseModel)):
-                raise DefinitionError(f"{self.type}: {word} must be a pydantic model, not {model!r}")
+        check_models(self.type, takes=self.takes, returns=self.returns)
 
     def __repr__(self) -> str:
         return f"Capability({self.type}: {self.takes.__name__} -> {self.returns.__name__})"
@@ -52,10 +53,12 @@ class Capability(Generic[In, Out]):
             NotDurable: outside a workflow.
             temporalio.exceptions.ActivityError: when the agent's answer is an error or does not come in time.
         """
-        return await self.schedule(arg)
+        return self.read(await self.schedule(arg))
 
-    def schedule(self, arg: In, *, activity_id: str | None = None, summary: str | None = None) -> ActivityHandle[Out]:
-        """Put the call on the agent's queue and return its handle.
+    def schedule(
+        self, arg: In, *, activity_id: str | None = None, summary: str | None = None
+    ) -> ActivityHandle[RawValue]:
+        """Put the call on the agent's queue and return its handle; `read` makes its result an `Out`.
 
         The call is waited for even when the task is cancelled, so that whoever compensates knows that it has stopped.
 
@@ -74,7 +77,7 @@ class Capability(Generic[In, Out]):
         return workflow.start_activity(
             self.type,
             arg,
-            result_type=self.returns,
+            result_type=RawValue,
             task_queue=self.queue,
             activity_id=activity_id,
             start_to_close_timeout=policy.timeout,
@@ -86,3 +89,23 @@ class Capability(Generic[In, Out]):
             priority=policy.engine_priority(),
             summary=summary if summary is not None else (self.summary or None),
         )
+
+    def read(self, answer: RawValue) -> Out:
+        """Check an answer against the contract.
+
+        The engine would do this before the task's code sees it, where a mismatch ends the task without compensation;
+        here it is an error like any other.
+
+        Raises:
+            ApplicationError: `InvalidResult`, non-retryable, naming the fields.
+        """
+        try:
+            checked: Out = workflow.payload_converter().from_payload(answer.payload, self.returns)
+        except ApplicationError as error:
+            raise ApplicationError(
+                f"{self.type} answered with something else than its contract says: {error.message}",
+                *error.details,
+                type="InvalidResult",
+                non_retryable=True,
+            ) from None
+        return checked

@@ -29,7 +29,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 if TYPE_CHECKING:
     from sagamesh.failure import Failure, FieldProblem
@@ -137,7 +137,14 @@ class BusinessError(ApplicationError):
     """
 
     def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message, *([details] if details else []), type=type(self).__name__, non_retryable=True)
+        super().__init__(
+            message,
+            *([details] if details else []),
+            type=type(self).__name__,
+            non_retryable=True,
+            # An answer, not an incident: no stack trace in the worker's log, no alarm in its metrics.
+            category=ApplicationErrorCategory.BENIGN,
+        )
 
 
 class RetryLater(ApplicationError):

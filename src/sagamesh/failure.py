@@ -70,10 +70,15 @@ class Failure(BaseModel):
     fields: tuple[FieldProblem, ...] = ()
     undone: tuple[UndoneStep, ...] = ()
 
-    def __str__(self) -> str:
-        where = f" at {self.step}" if self.step else ""
+    @property
+    def sentence(self) -> str:
+        """What failed where, and what was undone, without the type."""
+        where = f"{self.step}: " if self.step else ""
         undone = f"; {', '.join(map(str, self.undone))}" if self.undone else ""
-        return f"{self.type}{where}: {self.message}{undone}"
+        return f"{where}{self.message}{undone}"
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.sentence}"
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -32,7 +32,8 @@ class Mesh:
         for agent in agents:
             for needed in agent.depends_on:
                 if needed not in self._by_name:
-                    raise MeshError(f"{agent.name} depends on {needed!r}: {UnknownName('agent', needed, self._by_name)}")
+                    unknown = UnknownName("agent", needed, self._by_name)
+                    raise MeshError(f"{agent.name} depends on {needed!r}, but {unknown}")
         self._agents = agents
         self._layers = _layered(agents)
 

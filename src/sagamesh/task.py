@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
+from temporalio.common import SearchAttributePair
 
+from sagamesh.agent import Agent
+from sagamesh.attributes import AGENTS, CUSTOMER, STATUS
 from sagamesh.errors import DefinitionError, InvalidInput
 from sagamesh.failure import FieldProblem
+from sagamesh.message import check_models
+from sagamesh.status import Stage
 
 __all__ = ["Task", "check_task_id"]
 
@@ -27,23 +33,39 @@ class Task(Generic[In, Out]):
 
     - `name`: the workflow type name, by which any Temporal SDK starts it.
     - `queue`: the task queue of the pool that hosts it.
+    - `uses`: the agents that it may call, for the search attribute and the topology picture.
+    - `title`: one line about an input, for the Web UI. Never encrypted, so no personal data in it.
+    - `customer`: the field of the input that says whose task it is (an opaque id, it is never encrypted); empty for
+      none.
     """
 
     name: str
     takes: type[In]
     returns: type[Out]
     queue: str
+    uses: tuple[Agent, ...] = ()
+    customer: str = ""
+    title: Callable[[In], str] | None = None
     summary: str = ""
 
     def __post_init__(self) -> None:
         if not self.name or not self.queue:
             raise DefinitionError("a task needs a name and a queue")
-        for word, model in (("takes", self.takes), ("returns", self.returns)):
-            if not (isinstance(model, type) and issubclass(model, BaseModel)):
-                raise DefinitionError(f"task {self.name}: {word} must be a pydantic model, not {model!r}")
+        check_models(f"task {self.name}", takes=self.takes, returns=self.returns)
+        if self.customer and self.customer not in self.takes.model_fields:
+            raise DefinitionError(f"task {self.name}: {self.takes.__name__} has no field {self.customer!r}")
 
     def __repr__(self) -> str:
         return f"Task({self.name}: {self.takes.__name__} -> {self.returns.__name__})"
+
+    def attributes(self, arg: In) -> tuple[SearchAttributePair[Any], ...]:
+        """The search attributes with which a task of this input begins."""
+        pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(STATUS, Stage.RUNNING.value)]
+        if self.uses:
+            pairs.append(SearchAttributePair(AGENTS, [agent.name for agent in self.uses]))
+        if self.customer:
+            pairs.append(SearchAttributePair(CUSTOMER, str(getattr(arg, self.customer))))
+        return tuple(pairs)
 
 
 def check_task_id(task_id: str) -> str:
@@ -55,7 +77,5 @@ def check_task_id(task_id: str) -> str:
     if _ID.fullmatch(task_id) and len(task_id) <= _LONGEST_ID:
         return task_id
     shown = task_id if len(task_id) <= 60 else task_id[:57] + "..."
-    problem = (
-        f"{shown!r} must be 1 to {_LONGEST_ID} letters, digits or . _ : @ + - and begin with a letter or digit"
-    )
+    problem = f"{shown!r} must be 1 to {_LONGEST_ID} letters, digits or . _ : @ + - and begin with a letter or digit"
     raise InvalidInput("the task", [FieldProblem(field="id", problem=problem)])

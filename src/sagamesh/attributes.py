@@ -1,0 +1,26 @@
+"""The search attributes by which tasks are found in the Web UI, the command line and any Temporal client.
+
+They are never encrypted: no personal data in them. A customer is an opaque id.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from temporalio.common import SearchAttributeKey
+
+__all__ = ["AGENTS", "CUSTOMER", "NEEDS_OPERATOR", "SEARCH_ATTRIBUTES", "STATUS"]
+
+STATUS: Final = SearchAttributeKey.for_keyword("SagameshStatus")
+"""What the engine's own status cannot say; the values are those of `sagamesh.status.Stage`."""
+
+NEEDS_OPERATOR: Final = SearchAttributeKey.for_bool("SagameshNeedsOperator")
+"""True while a compensation has failed and waits for somebody to decide."""
+
+CUSTOMER: Final = SearchAttributeKey.for_keyword("SagameshCustomer")
+"""Whose task it is: the field that the task's contract names."""
+
+AGENTS: Final = SearchAttributeKey.for_keyword_list("SagameshAgents")
+"""The agents that the task may call."""
+
+SEARCH_ATTRIBUTES: Final = (STATUS, NEEDS_OPERATOR, CUSTOMER, AGENTS)

@@ -1,0 +1,97 @@
+"""The state of a running task that people may look at and decide about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from temporalio import workflow
+
+from sagamesh.attributes import NEEDS_OPERATOR, STATUS
+from sagamesh.failure import Failure, UndoneStep
+from sagamesh.status import ApprovalStatus, Decision, OperatorDecision, Stage, StepState, StepStatus, TaskStatus
+
+__all__ = ["Board"]
+
+_MARKS: Mapping[StepState, str] = {
+    StepState.RUNNING: "⏳",
+    StepState.DONE: "✅",
+    StepState.FAILED: "❌",
+    StepState.UNDOING: "↩️",
+    StepState.UNDONE: "↩️",
+    StepState.UNDO_FAILED: "🛑",
+    StepState.SKIPPED: "⏭️",
+    StepState.RESOLVED: "🖐️",
+}
+
+
+class Board:
+    """Steps, stage, open questions and decisions of one task; shown by query, search attributes and the Web UI.
+
+    Only workflow code writes to it, so it replays.
+    """
+
+    def __init__(self) -> None:
+        self.stage = Stage.RUNNING
+        self.steps: dict[str, StepStatus] = {}
+        self.undone: list[UndoneStep] = []
+        self.approval: ApprovalStatus | None = None
+        self.asking = False
+        self.past_point_of_no_return = False
+        self.waiting: set[str] = set()
+        """Steps whose undo failed and about which an operator has not decided yet."""
+        self.decisions: list[OperatorDecision] = []
+
+    def enter(self, stage: Stage) -> None:
+        """Move to a stage and make it findable."""
+        if stage is self.stage:
+            return
+        # The engine writes one more event for each of these, hence only for what its own status cannot say.
+        updates = [STATUS.value_set(stage.value)]
+        if (stage is Stage.NEEDS_OPERATOR) or (self.stage is Stage.NEEDS_OPERATOR):
+            updates_operator = NEEDS_OPERATOR.value_set(stage is Stage.NEEDS_OPERATOR)
+            workflow.upsert_search_attributes([*updates, updates_operator])
+        else:
+            workflow.upsert_search_attributes(updates)
+        self.stage = stage
+        self._show()
+
+    def mark(self, step: str, state: StepState, failure: Failure | None = None) -> None:
+        """Note the state of a step."""
+        self.steps[step] = StepStatus(step=step, state=state, failure=failure)
+        self._show()
+
+    def ask(self, question: str, within: timedelta) -> None:
+        """Open a question to an approver."""
+        self.approval = ApprovalStatus(question=question, until=workflow.now() + within)
+        self.asking = True
+        self.enter(Stage.AWAITING_APPROVAL)
+
+    def answer(self, decision: Decision, *, approved: bool) -> ApprovalStatus:
+        """Record the answer to the open question."""
+        if self.approval is None:
+            raise RuntimeError("nothing was asked")
+        self.approval = self.approval.model_copy(
+            update={"approved": approved, "by": decision.by, "reason": decision.reason}
+        )
+        return self.approval
+
+    def status(self) -> TaskStatus:
+        """Everything, as the query `status` answers it."""
+        return TaskStatus(
+            stage=self.stage,
+            steps=tuple(self.steps.values()),
+            approval=self.approval,
+            undone=tuple(self.undone),
+            past_point_of_no_return=self.past_point_of_no_return,
+            cancel_refused=self.past_point_of_no_return and workflow.cancellation_reason() is not None,
+        )
+
+    def _show(self) -> None:
+        lines = [f"**{self.stage.value.replace('_', ' ')}**"]
+        if self.stage is Stage.AWAITING_APPROVAL and self.approval is not None:
+            lines.append(f"{self.approval.question} (until {self.approval.until:%Y-%m-%d %H:%M} UTC)")
+        for step in self.steps.values():
+            problem = f": {step.failure.type}: {step.failure.message}" if step.failure else ""
+            lines.append(f"- {_MARKS[step.state]} {step.step} {step.state.value.replace('_', ' ')}{problem}")
+        workflow.set_current_details("\n".join(lines))

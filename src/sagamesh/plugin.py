@@ -1,0 +1,62 @@
+"""The one object that configures clients, workers, replayers and test environments alike, so that they cannot drift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from temporalio.converter import DataConverter
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from sagamesh.converter import data_converter
+from sagamesh.errors import SagameshError
+from sagamesh.interceptor import TaskInterceptor
+
+__all__ = ["PASSTHROUGH", "SagameshPlugin"]
+
+PASSTHROUGH: Final = (
+    # Loaded once a process instead of once a task. Each is free of side effects at run time, which is the condition.
+    "sagamesh",  # the framework: its module state is constants
+    "pydantic",  # models made inside the sandbox would be other classes than the converter's
+    "pydantic_core",  # compiled, cannot be loaded twice
+    "pydantic_settings",  # imported by sagamesh, never used in a workflow
+    "annotated_types",  # constants that pydantic reads
+    "typing_inspection",  # helpers of pydantic
+)
+
+
+class SagameshPlugin(SimplePlugin):
+    """Pydantic converter, sandbox with its passthrough list, and the interceptor that makes tasks findable.
+
+    Give it to `Client.connect(plugins=[...])`; workers of that client inherit it. A `Replayer` takes it directly.
+
+    - `passthrough`: packages that hold a project's contracts, pure like the framework's own modules.
+    """
+
+    def __init__(self, *, passthrough: Sequence[str] = ()) -> None:
+        def runner(existing: WorkflowRunner | None) -> WorkflowRunner:
+            if existing is not None and not isinstance(existing, SandboxedWorkflowRunner):
+                return existing  # chosen by hand, such as an unsandboxed runner for a debugger
+            restrictions = existing.restrictions if existing is not None else SandboxRestrictions.default
+            return SandboxedWorkflowRunner(restrictions.with_passthrough_modules(*PASSTHROUGH, *passthrough))
+
+        super().__init__(
+            "sagamesh",
+            data_converter=_converter,
+            interceptors=[TaskInterceptor()],
+            workflow_runner=runner,
+            workflow_failure_exception_types=[SagameshError],
+        )
+
+
+def _converter(existing: DataConverter | None) -> DataConverter:
+    # A codec or external storage that the caller configured stays; only the payload converter is ours.
+    if existing is None or existing is DataConverter.default:
+        return data_converter
+    if existing.payload_converter_class is DataConverter.default.payload_converter_class:
+        from dataclasses import replace
+
+        return replace(existing, payload_converter_class=data_converter.payload_converter_class)
+    return existing

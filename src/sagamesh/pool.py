@@ -1,0 +1,156 @@
+"""A pool: the worker processes that serve an agent or host tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any, Self, TypeAlias
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+from sagamesh.agent import Agent
+from sagamesh.capability import Capability, In, Out
+from sagamesh.errors import DefinitionError, UnknownName, Unserved
+from sagamesh.steering import TaskWorkflow
+from sagamesh.task import Task
+
+__all__ = ["DEFAULT_GRACE", "DEFAULT_SLOTS", "Pool", "PoolFactory"]
+
+DEFAULT_SLOTS = 10
+"""How many calls one worker process serves at a time."""
+
+DEFAULT_GRACE = timedelta(seconds=8)
+"""How long running calls may take to finish after a worker was told to stop."""
+
+
+class Pool:
+    """What one kind of worker process does: serve an agent's capabilities, or host tasks.
+
+        Pool(inventory).serve(reserve, stock.reserve).serve(release, stock.release).serve(confirm, stock.confirm)
+        Pool("orders").host(order, Order)
+
+    - `serves`: the agent, or for a pool of tasks the name of their queue.
+    - `slots`: calls at a time in one process.
+    - `grace`: how long running calls may take to finish after a stop.
+
+    mypy and pyright refuse an implementation whose argument or result is not the contract's.
+    """
+
+    def __init__(self, serves: Agent | str, *, slots: int = DEFAULT_SLOTS, grace: timedelta = DEFAULT_GRACE) -> None:
+        if slots < 1:
+            raise DefinitionError(f"a pool needs at least one slot, not {slots}")
+        self.agent = serves if isinstance(serves, Agent) else None
+        self.queue = serves.queue if isinstance(serves, Agent) else serves
+        self.workflows: list[type[TaskWorkflow]] = []
+        self._slots = slots
+        self._grace = grace
+        self._served: dict[str, Callable[..., Any]] = {}
+
+    def serve(self, capability: Capability[In, Out], implementation: Callable[[In], Awaitable[Out]]) -> Self:
+        """Let an implementation serve a capability.
+
+        Raises:
+            Unserved: for a capability of another agent, or one that is served already.
+        """
+        if self.agent is None or capability is not self.agent.capabilities.get(capability.name):
+            owner = self.agent.name if self.agent else f"the task queue {self.queue}"
+            raise Unserved(f"{capability.type} is no capability of {owner}")
+        if capability.name in self._served:
+            raise Unserved(f"{capability.type} is served twice")
+        self._served[capability.name] = _activity(capability, implementation)
+        return self
+
+    def host(self, task: Task[Any, Any], workflow_class: type[TaskWorkflow]) -> Self:
+        """Let a workflow class run a task.
+
+        Raises:
+            DefinitionError: when the task runs on another queue, or the class is another task's.
+        """
+        if task.queue != self.queue:
+            raise DefinitionError(f"task {task.name} runs on queue {task.queue!r}, this pool polls {self.queue!r}")
+        if getattr(workflow_class, "task", None) is not task:
+            raise DefinitionError(f"{workflow_class.__name__}.task must be the contract of {task.name}")
+        self.workflows.append(workflow_class)
+        return self
+
+    def check(self) -> None:
+        """Refuse to start half a pool.
+
+        Raises:
+            Unserved: naming each capability without an implementation, or the pool that does nothing.
+        """
+        if self.agent is None:
+            if not self.workflows:
+                raise Unserved(f"the pool of queue {self.queue} hosts no task")
+            return
+        missing = [c.type for c in self.agent.capabilities.values() if c.name not in self._served]
+        if missing:
+            raise Unserved(f"nothing serves {', '.join(missing)}: add .serve(...) to the pool of {self.agent.name}")
+
+    def worker(self, client: Client) -> Worker:
+        """The engine's worker for this pool, not yet running.
+
+        Raises:
+            Unserved: as `check`.
+        """
+        self.check()
+        pollers = PollerBehaviorAutoscaling(initial=2, minimum=1, maximum=20)
+        activities: list[Callable[..., Any]] = list(self._served.values())
+        if self.agent is not None:
+            activities.append(_unknown_capability(self.agent))
+        return Worker(
+            client,
+            task_queue=self.queue,
+            activities=activities,
+            workflows=self.workflows,
+            max_concurrent_activities=self._slots if activities else None,
+            graceful_shutdown_timeout=self._grace,
+            workflow_task_poller_behavior=pollers,
+            activity_task_poller_behavior=pollers,
+        )
+
+    async def run(self, client: Client, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then finish what runs, for at most the grace.
+
+        Raises:
+            Unserved: as `check`.
+        """
+        async with self.worker(client):
+            await stop.wait()
+
+
+PoolFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Pool]]
+"""Opens what the implementations need, yields the pool, closes it again."""
+
+
+def _activity(capability: Capability[In, Out], implementation: Callable[[In], Awaitable[Out]]) -> Callable[..., Any]:
+    async def serve(arg: In) -> Out:
+        result = await implementation(arg)
+        if not isinstance(result, capability.returns):
+            raise ApplicationError(
+                f"{capability.type} must return {capability.returns.__name__}, not {type(result).__name__}",
+                type="InvalidResult",
+                non_retryable=True,
+            )
+        return result
+
+    # The engine reads the hints to decode the argument into the contract's model.
+    serve.__annotations__ = {"arg": capability.takes, "return": capability.returns}
+    return activity.defn(name=capability.type)(serve)
+
+
+def _unknown_capability(agent: Agent) -> Callable[..., Any]:
+    names = [capability.type for capability in agent.capabilities.values()]
+
+    async def unknown(args: Sequence[RawValue]) -> None:
+        error = UnknownName("capability", activity.info().activity_type, names)
+        raise ApplicationError(str(error), {"nearest": error.nearest}, type="UnknownName", non_retryable=True)
+
+    unknown.__annotations__ = {"args": Sequence[RawValue], "return": None}
+    return activity.defn(dynamic=True)(unknown)

@@ -1,0 +1,292 @@
+"""A saga: steps of a task that know how to be undone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from pydantic import BaseModel
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+from sagamesh.board import Board
+from sagamesh.capability import Capability, In, Out
+from sagamesh.compensation import Undo, compensate
+from sagamesh.errors import SagameshError
+from sagamesh.failure import Failure, failure_of
+from sagamesh.status import ApprovalStatus, Stage, StepState
+from sagamesh.steering import board_of
+
+__all__ = ["Outcome", "Saga"]
+
+T = TypeVar("T")
+AnyOut = TypeVar("AnyOut", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Out]):
+    """What came of a step that the task can do without: a result, or the failure that explains its absence."""
+
+    result: Out | None = None
+    failure: Failure | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a result."""
+        return self.failure is None
+
+
+class Saga:
+    """Runs steps and, when the task cannot go on, undoes them, newest first.
+
+        async with Saga() as saga:
+            reservation = await saga.step(inventory.reserve, items, undo=inventory.release)
+            receipt = await saga.step(payment.charge, charge, undo=payment.refund)
+            await saga.pivot(inventory.confirm, confirmation)
+
+    Steps may run side by side in `asyncio.gather`. Leaving the block by an error that ends the task (a failed step, a
+    cancel request, the deadline) first stops what still runs, then undoes every step that was begun, also the one that
+    failed: a step whose answer was lost may have happened. An undo that fails waits for an operator. Then the task
+    fails, its error saying what failed and what was undone. Bugs (any other exception) compensate nothing: the engine
+    retries them after the next deployment.
+
+    Cancel requests count until `pivot` begins. From there on the task can only complete.
+
+    - `deadline`: how long the block may take until the pivot; None for no limit. It is a timer of the task, because
+      the engine's own execution timeout would end the task without compensation.
+
+    Must be used in a workflow class derived from `TaskWorkflow`.
+    """
+
+    def __init__(self, *, deadline: timedelta | None = None) -> None:
+        self._board: Board = board_of(workflow.instance())
+        self._deadline = deadline
+        self._undos: list[Undo] = []
+        # By step name, in order: what is cancelled must be cancelled in the same order on replay.
+        self._running: dict[str, asyncio.Task[RawValue]] = {}
+        self._expired = False
+        self._closed = False
+        self._body: asyncio.Task[Any] | None = None
+        self._timer: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._body = asyncio.current_task()
+        if self._deadline is not None:
+            self._timer = asyncio.create_task(self._expire(self._deadline))
+        return self
+
+    async def step(
+        self,
+        capability: Capability[In, Out],
+        arg: In,
+        *,
+        undo: Capability[In, AnyOut] | None = None,
+        summary: str | None = None,
+    ) -> Out:
+        """Call a capability and return its answer; `undo` takes the same input, should the task fail later.
+
+        Raises:
+            temporalio.exceptions.ActivityError: when the agent refuses, or does not answer within its policy.
+            temporalio.exceptions.ApplicationError: `InvalidResult` or `PayloadTooLarge`.
+            asyncio.CancelledError: when the task was cancelled or its deadline passed.
+        """
+        self._stop_if_asked()
+        name = self._name(capability)
+        # Recorded before it is scheduled: from then on it may have happened, whatever we hear of it.
+        if undo is not None:
+            self._undos.append(Undo(name, undo, arg))
+        try:
+            handle = capability.schedule(arg, activity_id=name, summary=summary)
+        except ApplicationError:
+            # It never reached the engine (its input is too large), and neither would its undo.
+            self._undos = [known for known in self._undos if known.step != name]
+            raise
+        self._board.mark(name, StepState.RUNNING)
+        result = await self._answer(name, capability, handle)
+        # A step that finishes in spite of a cancel request swallows it, so look again.
+        self._stop_if_asked()
+        return result
+
+    async def pivot(self, capability: Capability[In, Out], arg: In, *, summary: str | None = None) -> Out:
+        """The step after which the task can only complete. Cancel requests are refused from here on.
+
+        When it fails, everything before it is undone; the undos must cope with a pivot that happened unheard.
+
+        Raises:
+            as `step`.
+        """
+        self._stop_if_asked()
+        self._stop_timer()
+        name = self._name(capability)
+        handle = capability.schedule(arg, activity_id=name, summary=summary)
+        self._board.past_point_of_no_return = True
+        self._board.mark(name, StepState.RUNNING)
+        try:
+            return await uninterrupted(self._answer(name, capability, handle))
+        except FailureError:
+            self._board.past_point_of_no_return = False
+            raise
+
+    async def attempt(self, capability: Capability[In, Out], arg: In, *, summary: str | None = None) -> Outcome[Out]:
+        """Call a capability that the task can do without. A failure is an outcome, not an error."""
+        self._stop_if_asked()
+        name = self._name(capability)
+        handle = capability.schedule(arg, activity_id=name, summary=summary)
+        self._board.mark(name, StepState.RUNNING)
+        answer = self._answer(name, capability, handle)
+        past = self._board.past_point_of_no_return
+        try:
+            return Outcome(result=await (uninterrupted(answer) if past else answer))
+        except FailureError as error:
+            self._stop_if_asked()
+            return Outcome(failure=failure_of(error))
+
+    async def approval(self, question: str, *, within: timedelta) -> ApprovalStatus:
+        """Wait for a person to answer through the updates `approve` or `reject`; returns who approved and why.
+
+        Raises:
+            ApplicationError: `Rejected` with who and why, or `ApprovalTimedOut` after `within`.
+            asyncio.CancelledError: when the task was cancelled or its deadline passed.
+        """
+        self._stop_if_asked()
+        board = self._board
+        board.ask(question, within)
+        try:
+            await workflow.wait_condition(
+                lambda: board.approval is not None and board.approval.approved is not None,
+                timeout=within,
+                timeout_summary="approval",
+            )
+        except TimeoutError:
+            pass  # An answer that was accepted in the same moment counts; the next lines tell.
+        finally:
+            board.asking = False
+        answer = board.approval
+        if answer is None or answer.approved is None:
+            raise ApplicationError(
+                f"nobody answered within {within}: {question}", type="ApprovalTimedOut", non_retryable=True
+            )
+        if not answer.approved:
+            details = {"by": answer.by, "reason": answer.reason}
+            because = f": {answer.reason}" if answer.reason else ""
+            raise ApplicationError(f"{answer.by} rejected it{because}", details, type="Rejected", non_retryable=True)
+        self._stop_if_asked()
+        board.enter(Stage.RUNNING)
+        return answer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        board = self._board
+        if error is None and not board.past_point_of_no_return:
+            try:
+                await self._finish_running()
+                self._stop_if_asked()
+            except (FailureError, asyncio.CancelledError) as late:
+                error = late
+        self._stop_timer()
+        self._closed = True
+        if error is None or board.past_point_of_no_return or not _ends_the_task(error):
+            return
+        await uninterrupted(self._compensate())
+        final = self._final(error)
+        if final is not error:
+            raise final from error
+        if kind is None:
+            raise error
+
+    async def _answer(self, name: str, capability: Capability[In, Out], handle: asyncio.Task[RawValue]) -> Out:
+        self._running[name] = handle
+        try:
+            result = capability.read(await handle)
+        except FailureError as error:
+            self._board.mark(name, StepState.FAILED, failure_of(error))
+            raise
+        finally:
+            if handle.done():
+                self._running.pop(name, None)
+        self._board.mark(name, StepState.DONE)
+        return result
+
+    async def _finish_running(self) -> None:
+        while pending := [handle for handle in self._running.values() if not handle.done()]:
+            await pending[0]
+
+    async def _compensate(self) -> None:
+        # A step and its undo never race: ask what still runs to stop, and wait until it has.
+        while pending := [handle for handle in self._running.values() if not handle.done()]:
+            for handle in pending:
+                handle.cancel()
+            await workflow.wait(pending)
+        if self._undos:
+            self._board.enter(Stage.COMPENSATING)
+            await compensate(self._undos, self._board)
+
+    def _final(self, error: BaseException) -> BaseException:
+        undone = tuple(self._board.undone)
+        if self._expired and _is_cancel(error):
+            failure = Failure(type="DeadlineExceeded", message=f"not done within {self._deadline}", undone=undone)
+        elif _is_cancel(error) and workflow.cancellation_reason() is not None:
+            return error
+        else:
+            failure = failure_of(error).model_copy(update={"undone": undone})
+        return failed(failure)
+
+    def _name(self, capability: Capability[Any, Any]) -> str:
+        # The name becomes the activity id and, with the task's id, the idempotency key: readable and stable.
+        repeats = sum(1 for step in self._board.steps if step.partition("#")[0] == capability.type)
+        return capability.type if not repeats else f"{capability.type}#{repeats + 1}"
+
+    def _stop_if_asked(self) -> None:
+        if self._closed:
+            # A branch that runs beside the one that failed must not begin anything that nobody would undo.
+            raise asyncio.CancelledError
+        if self._board.past_point_of_no_return:
+            return
+        if self._expired or workflow.cancellation_reason() is not None:
+            raise asyncio.CancelledError
+
+    async def _expire(self, deadline: timedelta) -> None:
+        await workflow.sleep(deadline, summary="deadline")
+        self._expired = True
+        if self._body is not None:
+            self._body.cancel()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and not self._timer.done():
+            self._timer.cancel()
+
+
+async def uninterrupted(work: Awaitable[T]) -> T:
+    """Wait for work to its end, whatever is cancelled meanwhile.
+
+    Shielding once is not enough: the second cancel of the waiting task would get through. Who needs to know that there
+    was a cancel request asks `workflow.cancellation_reason()`.
+    """
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await workflow.wait([task])
+        except asyncio.CancelledError:
+            continue
+    return task.result()
+
+
+def failed(failure: Failure) -> ApplicationError:
+    """The error with which a task ends: typed, readable, and carrying the whole failure for programs."""
+    return ApplicationError(failure.sentence, failure.model_dump(mode="json"), type=failure.type, non_retryable=True)
+
+
+def _is_cancel(error: BaseException) -> bool:
+    if isinstance(error, asyncio.CancelledError):
+        return True
+    return isinstance(error, ActivityError) and type(error.cause).__name__ == "CancelledError"
+
+
+def _ends_the_task(error: BaseException) -> bool:
+    return isinstance(error, (FailureError, SagameshError, asyncio.CancelledError))

@@ -1,0 +1,49 @@
+"""What a worker process may be told, beside the connection to Temporal (see `sagamesh.connection`)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sagamesh.errors import InvalidInput
+from sagamesh.failure import FieldProblem
+from sagamesh.pool import DEFAULT_GRACE, DEFAULT_SLOTS
+
+__all__ = ["PREFIX", "WorkerSettings", "read_settings"]
+
+PREFIX = "SAGAMESH_"
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class WorkerSettings(BaseSettings):
+    """Settings of every worker process, from variables that begin with SAGAMESH_."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+    slots: int = Field(DEFAULT_SLOTS, ge=1, le=10_000, description="calls that one process serves at a time")
+    grace: timedelta = Field(
+        DEFAULT_GRACE, ge=timedelta(0), description="how long running calls may take to finish after a stop, in seconds"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
+
+
+def read_settings(kind: type[S]) -> S:
+    """Read settings from the environment.
+
+    Raises:
+        InvalidInput: naming each variable that is missing or wrong, before anything starts. Values are not repeated:
+            one of them may be a secret.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = kind.model_config.get("env_prefix", "")
+        problems = [
+            FieldProblem(field=prefix + "_".join(map(str, item["loc"])).upper(), problem=item["msg"])
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise InvalidInput("the environment", problems) from None
