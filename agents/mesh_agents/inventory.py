@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sagamesh import Agent, BusinessError, Message, seconds
+from sagamesh.failure import FieldError
 
 Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 Quantity = Annotated[int, Field(ge=1, le=10_000, strict=True)]
@@ -25,6 +26,14 @@ class ReserveItems(Message):
 
     items: Annotated[tuple[ItemQuantity, ...], Field(min_length=1, max_length=100)]
     hold_seconds: Annotated[int, Field(ge=1, le=60 * 24 * 3600)] = 900
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        skus = [item.sku for item in self.items]
+        for n, sku in enumerate(skus):
+            if sku in skus[:n]:
+                raise FieldError(f"items[{n}].sku", f"{sku} stands here more than once")
+        return self
 
 
 class Reservation(Message):
