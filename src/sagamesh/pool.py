@@ -36,14 +36,14 @@ class Pool:
         Pool("orders").host(order, Order)
 
     - `serves`: the agent, or for a pool of tasks the name of their queue.
-    - `slots`: calls at a time in one process.
-    - `grace`: how long running calls may take to finish after a stop.
+    - `slots`: calls at a time in one process; None for the process's setting.
+    - `grace`: how long running calls may take to finish after a stop; None for the process's setting.
 
     mypy and pyright refuse an implementation whose argument or result is not the contract's.
     """
 
-    def __init__(self, serves: Agent | str, *, slots: int = DEFAULT_SLOTS, grace: timedelta = DEFAULT_GRACE) -> None:
-        if slots < 1:
+    def __init__(self, serves: Agent | str, *, slots: int | None = None, grace: timedelta | None = None) -> None:
+        if slots is not None and slots < 1:
             raise DefinitionError(f"a pool needs at least one slot, not {slots}")
         self.agent = serves if isinstance(serves, Agent) else None
         self.queue = serves.queue if isinstance(serves, Agent) else serves
@@ -79,6 +79,11 @@ class Pool:
         self.workflows.append(workflow_class)
         return self
 
+    def configure(self, *, slots: int, grace: timedelta) -> None:
+        """Set what the process's settings say, where the pool was made without saying it."""
+        self._slots = self._slots if self._slots is not None else slots
+        self._grace = self._grace if self._grace is not None else grace
+
     def check(self) -> None:
         """Refuse to start half a pool.
 
@@ -109,8 +114,8 @@ class Pool:
             task_queue=self.queue,
             activities=activities,
             workflows=self.workflows,
-            max_concurrent_activities=self._slots if activities else None,
-            graceful_shutdown_timeout=self._grace,
+            max_concurrent_activities=(self._slots or DEFAULT_SLOTS) if activities else None,
+            graceful_shutdown_timeout=DEFAULT_GRACE if self._grace is None else self._grace,
             workflow_task_poller_behavior=pollers,
             activity_task_poller_behavior=pollers,
         )

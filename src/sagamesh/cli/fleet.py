@@ -1,0 +1,74 @@
+"""Commands about agents and their workers: `agents`, `worker`, `topology`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from sagamesh.cli import output
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("agents")(agents)
+    app.command("worker")(worker)
+    app.command("topology")(topology)
+
+
+def agents(json: output.JsonOption = False) -> None:
+    """Show who is alive: workers, backlog and rates of every agent and every pool of tasks, from the server itself."""
+    from sagamesh.app import load_app
+    from sagamesh.discovery import QueueState, describe_app
+
+    async def ask() -> list[QueueState]:
+        app = load_app()
+        client = await output.connect(app)
+        return await describe_app(client.temporal, app)
+
+    found = output.run(ask())
+    if json:
+        output.print_json([{**asdict(state), "alive": state.alive} for state in found])
+        return
+    now = datetime.now(UTC)
+    rows = [
+        (
+            state.serves,
+            "alive" if state.alive else "nobody",
+            str(len(state.workers)),
+            str(state.backlog),
+            f"{state.oldest.total_seconds():.0f} s" if state.backlog else "",
+            f"{state.added:g}/s",
+            f"{state.dispatched:g}/s",
+            f"{(now - state.last_seen).total_seconds():.0f} s ago" if state.last_seen else "never",
+        )
+        for state in found
+    ]
+    output.print_table(("agent", "state", "workers", "backlog", "oldest", "added", "done", "last seen"), rows)
+
+
+def worker(
+    names: Annotated[list[str], typer.Argument(metavar="AGENT...", help="Agents or pools of tasks to serve")],
+) -> None:
+    """Serve agents or host tasks in this process until Ctrl-C; what runs is finished first."""
+    from sagamesh.app import load_app, project_root
+    from sagamesh.stack.state import running_address
+    from sagamesh.worker import run_worker
+
+    run_worker(load_app(), names, address=running_address(project_root()))
+
+
+def topology(
+    format: Annotated[str, typer.Option(help="mermaid, dot or json")] = "mermaid",  # noqa: A002  # the option's name
+) -> None:
+    """Check the mesh and draw it: agents, their capabilities, what depends on what, and which task uses whom."""
+    from sagamesh.app import load_app
+    from sagamesh.topology import FORMATS, draw
+
+    if format not in FORMATS:
+        raise typer.BadParameter(f"{format!r} is none of {', '.join(FORMATS)}", param_hint="--format")
+    typer.echo(draw(load_app(), format))

@@ -1,0 +1,6 @@
+"""For the tests of tasks: agents faked by their contract, on a real engine."""
+
+from sagamesh.testing.environment import dev_server, time_skipping
+from sagamesh.testing.fakes import Fakes, served
+
+__all__ = ["Fakes", "dev_server", "served", "time_skipping"]

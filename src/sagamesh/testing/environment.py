@@ -1,0 +1,56 @@
+"""Real engines for tests, from binaries that are installed with the package: nothing is downloaded."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from temporalio.plugin import SimplePlugin
+from temporalio.testing import WorkflowEnvironment
+
+from sagamesh.attributes import SEARCH_ATTRIBUTES
+from sagamesh.errors import DefinitionError
+from sagamesh.plugin import SagameshPlugin
+
+__all__ = ["binary", "dev_server", "time_skipping"]
+
+
+@asynccontextmanager
+async def time_skipping(plugin: SimplePlugin | None = None) -> AsyncIterator[WorkflowEnvironment]:
+    """The time-skipping test server: timers of days pass at once. It knows no custom search attributes' filters."""
+    environment = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=binary("temporal-test-server", "sagamesh[testing]"),
+        plugins=[plugin or SagameshPlugin()],
+    )
+    async with environment:
+        yield environment
+
+
+@asynccontextmanager
+async def dev_server(plugin: SimplePlugin | None = None) -> AsyncIterator[WorkflowEnvironment]:
+    """The real server, in memory, on a free port of the loopback interface."""
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal", "sagamesh[stack]"),
+        dev_server_log_level="error",
+        ip="127.0.0.1",
+        plugins=[plugin or SagameshPlugin()],
+        search_attributes=SEARCH_ATTRIBUTES,
+    )
+    async with environment:
+        yield environment
+
+
+def binary(name: str, extra: str) -> str:
+    """The path of a program that a dependency installs beside the interpreter, or that is on PATH.
+
+    Raises:
+        DefinitionError: when it is in neither place, naming the extra that brings it.
+    """
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found is None:
+        raise DefinitionError(f"{name} is not installed: pip install '{extra}'")
+    return found

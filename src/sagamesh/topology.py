@@ -1,0 +1,75 @@
+"""The picture of a mesh, from the same values that run it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sagamesh.app import App
+
+__all__ = ["FORMATS", "draw"]
+
+
+def draw(app: App, format: str) -> str:
+    """The mesh as text in one of `FORMATS`.
+
+    Raises:
+        KeyError: for another format.
+    """
+    return FORMATS[format](app)
+
+
+def _mermaid(app: App) -> str:
+    lines = ["flowchart LR"]
+    for task in app.tasks:
+        lines.append(f"  {_id(task.name)}([{task.name}])")
+        lines += [f"  {_id(task.name)} --> {_id(agent.name)}" for agent in task.uses]
+    for agent in app.mesh.agents:
+        capabilities = "<br/>".join(agent.capabilities)
+        lines.append(f'  {_id(agent.name)}["{agent.queue}<br/><i>{capabilities}</i>"]')
+        lines += [f"  {_id(agent.name)} -.-> {_id(needed)}" for needed in agent.depends_on]
+    return "\n".join(lines)
+
+
+def _dot(app: App) -> str:
+    lines = ["digraph mesh {", "  rankdir=LR;", "  node [shape=box];"]
+    for task in app.tasks:
+        lines.append(f'  "{task.name}" [shape=ellipse];')
+        lines += [f'  "{task.name}" -> "{agent.name}";' for agent in task.uses]
+    for agent in app.mesh.agents:
+        capabilities = "\\n".join(agent.capabilities)
+        lines.append(f'  "{agent.name}" [label="{agent.queue}\\n{capabilities}"];')
+        lines += [f'  "{agent.name}" -> "{needed}" [style=dashed];' for needed in agent.depends_on]
+    return "\n".join([*lines, "}"])
+
+
+def _json(app: App) -> str:
+    return json.dumps(
+        {
+            "layers": [[agent.name for agent in layer] for layer in app.mesh.layers],
+            "agents": [
+                {
+                    "name": agent.name,
+                    "version": agent.version,
+                    "role": agent.role.value,
+                    "queue": agent.queue,
+                    "depends_on": list(agent.depends_on),
+                    "capabilities": [capability.type for capability in agent.capabilities.values()],
+                }
+                for agent in app.mesh.agents
+            ],
+            "tasks": [
+                {"name": task.name, "queue": task.queue, "uses": [agent.name for agent in task.uses]}
+                for task in app.tasks
+            ],
+        },
+        indent=2,
+    )
+
+
+def _id(name: str) -> str:
+    return name.replace("-", "_")
+
+
+FORMATS: Final[Mapping[str, Callable[[App], str]]] = {"mermaid": _mermaid, "dot": _dot, "json": _json}

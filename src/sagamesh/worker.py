@@ -1,0 +1,84 @@
+"""A worker process: connect, open its pools, serve until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from sagamesh.app import App
+from sagamesh.connection import connect_temporal
+from sagamesh.settings import WorkerSettings, read_settings
+
+__all__ = ["run_worker", "serve"]
+
+_log = logging.getLogger("sagamesh.worker")
+
+_LAST_WORD = timedelta(seconds=3)
+"""Beyond the grace, for closing connections. A worker whose server has gone was seen to wait for ever."""
+
+
+def run_worker(app: App, pools: Sequence[str], *, address: str | None = None) -> None:
+    """Serve these pools in this process until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Raises:
+        UnknownName: for a pool that the app does not have.
+        InvalidInput: when a setting is missing or wrong.
+        ServerUnreachable: when the server does not answer at the start.
+    """
+    settings = read_settings(WorkerSettings)
+    for name in pools:
+        app.pool_factory(name)
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(app, pools, settings=settings, address=address))
+
+
+async def serve(app: App, pools: Sequence[str], *, settings: WorkerSettings, address: str | None = None) -> None:
+    """As `run_worker`, inside a running event loop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stopping(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        _log.info("stopping: no new work, up to %s for what runs", settings.grace)
+        stop.set()
+        # The deadline is kept by the loop's own clock, not by a task that a stuck shutdown would also hold up.
+        loop.call_later((settings.grace + _LAST_WORD).total_seconds(), _give_up)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping, number)
+    client = await connect_temporal(plugin=app.plugin(), address=address)
+    async with AsyncExitStack() as stack:
+        running = []
+        for name in pools:
+            pool = await stack.enter_async_context(app.pool_factory(name)())
+            pool.configure(slots=settings.slots, grace=settings.grace)
+            running.append(pool)
+        for pool in running:
+            pool.check()
+        _log.info("serving %s on %s", ", ".join(pools), client.service_client.config.target_host)
+        await asyncio.gather(*(pool.run(client, stop) for pool in running))
+    _log.info("stopped")
+
+
+def _give_up() -> None:
+    _log.error("still not stopped after the grace; leaving what runs to the server, which will have it retried")
+    logging.shutdown()
+    os._exit(1)
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
