@@ -63,7 +63,7 @@ def worker(
 
 
 def topology(
-    format: Annotated[str, typer.Option(help="mermaid, dot or json")] = "mermaid",  # noqa: A002  # the option's name
+    format: Annotated[str, typer.Option(help="mermaid, dot or json")] = "mermaid",  # the option's name
 ) -> None:
     """Check the mesh and draw it: agents, their capabilities, what depends on what, and which task uses whom."""
     from sagamesh.app import load_app
