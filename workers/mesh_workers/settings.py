@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -19,7 +18,7 @@ class AccountsSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX + "ACCOUNTS_")
 
     database: str = Field("sqlite+aiosqlite:///accounts.db", description="SQLAlchemy URL of the users' database")
-    seed: Path | None = Field(None, description="JSON file of users to enrol at start, for the embedded stack")
+    seed: Literal["", "demo"] = Field("", description="`demo` enrols the customers of the embedded stack at start")
 
 
 class InventorySettings(BaseSettings):
@@ -28,7 +27,10 @@ class InventorySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX + "INVENTORY_")
 
     database: str = Field("sqlite+aiosqlite:///inventory.db", description="SQLAlchemy URL of the stock's database")
-    seed: Path | None = Field(None, description="JSON file of deliveries to book at start, for the embedded stack")
+    seed: Literal["", "demo"] = Field(
+        "", description="`demo` books one delivery of the embedded stack's stock at start"
+    )
+    sweep_seconds: float = Field(60, gt=0, description="how often expired reservations are freed, in seconds")
 
 
 class PaymentSettings(BaseSettings):

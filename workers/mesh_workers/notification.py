@@ -1,0 +1,28 @@
+"""The pool of the agent `notification`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mesh_activities.notification import Mailer
+from mesh_agents.notification import confirm_order, notification
+from mesh_workers.settings import NotificationSettings
+from sagamesh import Pool
+from sagamesh.settings import read_settings
+
+
+@asynccontextmanager
+async def pool() -> AsyncIterator[Pool]:
+    """Serves `notification` through the mail server that SAGAMESH_MAIL_HOST names."""
+    settings = read_settings(NotificationSettings)
+    async with Mailer.open(
+        settings.database,
+        settings.host,
+        settings.port,
+        settings.sender,
+        tls=settings.tls,
+        username=settings.username,
+        password=settings.password,
+    ) as mailer:
+        yield Pool(notification).serve(confirm_order, mailer.confirm_order)
