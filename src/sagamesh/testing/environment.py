@@ -13,6 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.errors import DefinitionError
+from sagamesh.namespace import register_search_attributes
 from sagamesh.plugin import SagameshPlugin
 
 __all__ = ["binary", "dev_server", "time_skipping"]
@@ -20,12 +21,13 @@ __all__ = ["binary", "dev_server", "time_skipping"]
 
 @asynccontextmanager
 async def time_skipping(plugin: SimplePlugin | None = None) -> AsyncIterator[WorkflowEnvironment]:
-    """The time-skipping test server: timers of days pass at once. It knows no custom search attributes' filters."""
+    """The time-skipping test server: timers of days pass at once. It cannot list tasks."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=binary("temporal-test-server", "sagamesh[testing]"),
         plugins=[plugin or SagameshPlugin()],
     )
     async with environment:
+        await register_search_attributes(environment.client)
         yield environment
 
 
