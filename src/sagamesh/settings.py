@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
@@ -25,8 +24,11 @@ class WorkerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     slots: int = Field(DEFAULT_SLOTS, ge=1, le=10_000, description="calls that one process serves at a time")
-    grace: timedelta = Field(
-        DEFAULT_GRACE, ge=timedelta(0), description="how long running calls may take to finish after a stop, in seconds"
+    grace: float = Field(
+        DEFAULT_GRACE.total_seconds(),
+        ge=0,
+        le=3600,
+        description="how long running calls may take to finish after a stop, in seconds",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
 

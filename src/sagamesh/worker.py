@@ -19,8 +19,8 @@ __all__ = ["run_worker", "serve"]
 
 _log = logging.getLogger("sagamesh.worker")
 
-_LAST_WORD = timedelta(seconds=3)
-"""Beyond the grace, for closing connections. A worker whose server has gone was seen to wait for ever."""
+_LAST_WORD = 3.0
+"""Seconds beyond the grace, for closing connections. A worker whose server has gone was seen to wait for ever."""
 
 
 def run_worker(app: App, pools: Sequence[str], *, address: str | None = None) -> None:
@@ -49,10 +49,10 @@ async def serve(app: App, pools: Sequence[str], *, settings: WorkerSettings, add
     def stopping(number: int) -> None:
         if stop.is_set():
             os._exit(128 + number)
-        _log.info("stopping: no new work, up to %s for what runs", settings.grace)
+        _log.info("stopping: no new work, up to %g s for what runs", settings.grace)
         stop.set()
         # The deadline is kept by the loop's own clock, not by a task that a stuck shutdown would also hold up.
-        loop.call_later((settings.grace + _LAST_WORD).total_seconds(), _give_up)
+        loop.call_later(settings.grace + _LAST_WORD, _give_up)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping, number)
@@ -61,7 +61,7 @@ async def serve(app: App, pools: Sequence[str], *, settings: WorkerSettings, add
         running = []
         for name in pools:
             pool = await stack.enter_async_context(app.pool_factory(name)())
-            pool.configure(slots=settings.slots, grace=settings.grace)
+            pool.configure(slots=settings.slots, grace=timedelta(seconds=settings.grace))
             running.append(pool)
         for pool in running:
             pool.check()
