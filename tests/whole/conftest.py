@@ -1,0 +1,89 @@
+"""A whole embedded stack, as `sagamesh up` makes it, on free ports and in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mesh_workers.audit import Sources
+
+ROOT = Path(__file__).parents[2]
+SAGAMESH = str(Path(sys.executable).parent / "sagamesh")
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack: its folder, and the command line to it."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "SAGAMESH_"))},
+            "SAGAMESH_DIR": str(self.folder),
+        }
+
+    def command(
+        self, *arguments: str, timeout: float = 120, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [SAGAMESH, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def up(self) -> None:
+        done = self.command("up", "--detach", "--port", "0")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def down(self) -> None:
+        done = self.command("down")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def status(self) -> dict[str, Any]:
+        done = self.command("status", "--json")
+        state: dict[str, Any] = json.loads(done.stdout)
+        return state
+
+    def state(self) -> dict[str, Any]:
+        """The stack's own state file, which costs no process to read."""
+        state: dict[str, Any] = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+        return state
+
+    @property
+    def address(self) -> str:
+        address: str = self.state()["address"]
+        return address
+
+    @property
+    def sources(self) -> Sources:
+        ports = {part["name"]: part["ports"] for part in self.state()["parts"]}
+        return Sources(
+            gateway=f"http://127.0.0.1:{ports['gateway']['port']}",
+            mailbox=f"http://127.0.0.1:{ports['mailbox']['http']}",
+            inventory=f"sqlite+aiosqlite:///{self.folder / 'data' / 'inventory.db'}",
+        )
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack that runs; it is stopped at the end, and must leave no process."""
+    made = Stack(tmp_path / "stack")
+    made.up()
+    try:
+        yield made
+    finally:
+        made.down()

@@ -1,0 +1,96 @@
+"""Orders for whole-stack tests: sent by id until the server has them, awaited until it tells their end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from temporalio.service import RPCError
+
+from mesh_agents.order import OrderLine, OrderRequest, OrderResult, order
+from mesh_workers import app
+from mesh_workers.audit import EndedOrder
+from sagamesh import Client, TaskHandle
+from sagamesh.errors import ServerUnreachable, TaskFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order of a test, and how it must end: `completed` or the type of its failure."""
+
+    id: str
+    request: OrderRequest
+    expected: str
+
+
+def one_line(
+    sku: str = "book", quantity: int = 1, price: str = "12.50", *, customer: str = "ada", pay: str = "pm_card_visa"
+) -> OrderRequest:
+    line = OrderLine(sku=sku, quantity=quantity, unit_price=Decimal(price))
+    return OrderRequest(
+        customer=customer, currency="EUR", lines=(line,), total=line.unit_price * quantity, payment_method=pay
+    )
+
+
+def mixed(prefix: str, count: int) -> list[Sent]:
+    """Seven good orders of ten, a declined one, one out of stock, one of a blocked customer; charges with faults."""
+    kinds = [
+        (one_line(), "completed"),
+        (one_line("lamp", 2, "39.90"), "completed"),
+        (one_line(pay="pm_sandbox_fail_1"), "completed"),
+        (one_line("violin", 7, "10.00"), "OutOfStock"),
+        (one_line("desk", 1, "399.00"), "completed"),
+        (one_line(pay="pm_card_chargeDeclined"), "Declined"),
+        (one_line(pay="pm_sandbox_answer_lost"), "completed"),
+        (one_line("lamp", 3, "39.90"), "completed"),
+        (one_line(customer="mallory"), "UserBlocked"),
+        (one_line("book", 5), "completed"),
+    ]
+    return [Sent(f"{prefix}-{n:04}", *kinds[n % len(kinds)]) for n in range(count)]
+
+
+class Shop:
+    """A client that goes on when the server is killed under it, as a shop's backend would."""
+
+    def __init__(self, address: str, *, patience: float) -> None:
+        self._address = address
+        self._deadline = time.monotonic() + patience
+        self._client: Client | None = None
+
+    async def place(self, sent: Sent) -> TaskHandle[OrderResult]:
+        """Send an order until the server has it; sending twice is one order."""
+        while True:
+            try:
+                return await (await self._connected()).start(order, sent.request, id=sent.id)
+            except (ServerUnreachable, RPCError):
+                await self._again()
+
+    async def ending(self, sent: Sent) -> tuple[str, EndedOrder]:
+        """How the order ended."""
+        while True:
+            try:
+                handle = (await self._connected()).handle(order, sent.id)
+                result = await handle.result()
+            except (ServerUnreachable, RPCError):
+                await self._again()
+            except TaskFailed as error:
+                return error.failure.type, EndedOrder(sent.id, sent.request, completed=False)
+            else:
+                return "completed", EndedOrder(sent.id, sent.request, completed=True, notified=result.notified)
+
+    async def endings(self, orders: Sequence[Sent]) -> list[tuple[str, EndedOrder]]:
+        """How each ended, in their order."""
+        return list(await asyncio.gather(*(self.ending(sent) for sent in orders)))
+
+    async def _connected(self) -> Client:
+        if self._client is None:
+            self._client = await Client.connect(plugin=app.plugin(), address=self._address)
+        return self._client
+
+    async def _again(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise TimeoutError("the server did not come back in time")
+        await asyncio.sleep(0.2)

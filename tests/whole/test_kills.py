@@ -1,0 +1,84 @@
+"""kill -9 of whatever runs, at any moment: every order reaches its right end, by everybody's books."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from mesh_workers.audit import audit
+from tests.whole.conftest import Stack
+from tests.whole.orders import Sent, Shop, mixed
+
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio, pytest.mark.timeout(420)]
+
+_ORDERS = 200
+_IN_FLIGHT = 20
+
+
+async def test_kill_of_any_process_at_any_moment_loses_and_doubles_nothing(stack: Stack) -> None:
+    seed = int(os.environ.get("SAGAMESH_TEST_SEED", time.time_ns() % 100_000))
+    print(f"seed {seed}; repeat with SAGAMESH_TEST_SEED={seed}")
+    shop = Shop(stack.address, patience=300)
+    orders = mixed("kill", _ORDERS)
+    killed: list[str] = []
+    killer = asyncio.create_task(_kill_now_and_then(stack, random.Random(seed), killed))
+    try:
+        await _sent(shop, orders)
+    finally:
+        killer.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await killer
+    endings = await shop.endings(orders)
+    assert len(killed) >= 5, "the test killed too little to prove anything"
+    print("killed: " + ", ".join(killed))
+    assert [
+        (sent.id, outcome) for sent, (outcome, _) in zip(orders, endings, strict=True) if outcome != sent.expected
+    ] == []
+    assert (await audit([ended for _, ended in endings], stack.sources)).violations == ()
+
+
+async def test_orders_in_flight_when_everything_is_killed_complete_after_the_next_up(stack: Stack) -> None:
+    shop = Shop(stack.address, patience=300)
+    orders = mixed("blackout", 30)
+    await asyncio.gather(*(shop.place(sent) for sent in orders))
+    ports = stack.state()["address"].rsplit(":", 1)[1]
+    state = stack.state()
+    everything = [state["supervisor"]["pid"], *(part["process"]["pid"] for part in state["parts"])]
+    for pid in everything:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    restarted = stack.command("up", "--detach", "--port", ports, "--ui-port", "0")
+    assert restarted.returncode == 0, restarted.stdout + restarted.stderr
+    endings = await shop.endings(orders)
+    assert [
+        (sent.id, outcome) for sent, (outcome, _) in zip(orders, endings, strict=True) if outcome != sent.expected
+    ] == []
+    assert (await audit([ended for _, ended in endings], stack.sources)).violations == ()
+
+
+async def _sent(shop: Shop, orders: list[Sent]) -> None:
+    gate = asyncio.Semaphore(_IN_FLIGHT)
+
+    async def one(sent: Sent) -> None:
+        async with gate:
+            await shop.place(sent)
+            await shop.ending(sent)
+
+    await asyncio.gather(*(one(sent) for sent in orders))
+
+
+async def _kill_now_and_then(stack: Stack, dice: random.Random, killed: list[str]) -> None:
+    while True:
+        await asyncio.sleep(dice.uniform(0.3, 2.5))
+        part = dice.choice(stack.state()["parts"])
+        if part["process"] is None:
+            continue
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(part["process"]["pid"], signal.SIGKILL)
+            killed.append(part["name"])
