@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from temporalio.api.common.v1 import RetryPolicy
+from collections.abc import Mapping
+
+from temporalio.api.common.v1 import Payload, RetryPolicy
 from temporalio.api.enums.v1 import ParentClosePolicy, WorkflowIdReusePolicy
 from temporalio.api.history.v1 import HistoryEvent, StartChildWorkflowExecutionInitiatedEventAttributes
 from temporalio.bridge.proto.workflow_commands import ContinueAsNewWorkflowExecution, StartChildWorkflowExecution
@@ -53,8 +55,13 @@ def recorded(event: HistoryEvent, task: int) -> Command:
     )
 
 
-def asked_again(wanted: ContinueAsNewWorkflowExecution, origin: Origin, task: int) -> Command:
-    """The next run that the code asks for; what it does not say is carried over from this one."""
+def asked_again(
+    wanted: ContinueAsNewWorkflowExecution, origin: Origin, attributes: Mapping[str, Payload], task: int
+) -> Command:
+    """The next run that the code asks for; what it does not say is carried over from this one.
+
+    That is the memo with which this run began (not what it added), and its search attributes as they are by now.
+    """
     options = {
         "queue": wanted.task_queue or origin.queue,
         "run timeout": plain.duration(wanted.workflow_run_timeout) or plain.duration(origin.run_timeout),
@@ -64,7 +71,9 @@ def asked_again(wanted: ContinueAsNewWorkflowExecution, origin: Origin, task: in
         Kind.CONTINUE_AS_NEW,
         name=wanted.workflow_type or origin.workflow_type,
         options=plain.options(options),
-        data=plain.values("argument", wanted.arguments) | plain.fields("memo", wanted.memo),
+        data=plain.values("argument", wanted.arguments)
+        | plain.fields("memo", wanted.memo or origin.memo)
+        | plain.fields("search attribute", wanted.search_attributes.indexed_fields or attributes),
         task=task,
     )
 
@@ -81,7 +90,9 @@ def recorded_again(event: HistoryEvent, task: int) -> Command:
         Kind.CONTINUE_AS_NEW,
         name=done.workflow_type.name,
         options=plain.options(options),
-        data=plain.values("argument", done.input.payloads) | plain.fields("memo", done.memo.fields),
+        data=plain.values("argument", done.input.payloads)
+        | plain.fields("memo", done.memo.fields)
+        | plain.fields("search attribute", plain.without_patches(done.search_attributes.indexed_fields)),
         task=task,
         event=event.event_id,
     )

@@ -20,7 +20,7 @@ from sagamesh.replay.origin import Origin
 __all__ = ["decoded"]
 
 _NEVER_ENCODED = frozenset({"header", "search_attributes", "user_metadata"})
-# The engine's own notes (markers) are not encoded, and what comes in from outside is not compared.
+# Not among them: the engine's own notes (markers), which nobody encodes, and the answers of others.
 _COMPARED = frozenset(
     f"{name}_event_attributes"
     for name in (
@@ -32,6 +32,7 @@ _COMPARED = frozenset(
         "workflow_execution_completed",
         "workflow_execution_continued_as_new",
         "workflow_execution_failed",
+        "workflow_execution_started",
         "workflow_execution_update_completed",
         "workflow_properties_modified",
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
@@ -12,8 +15,8 @@ from sagamesh.replay.origin import Origin
 __all__ = ["asked", "recorded"]
 
 
-def asked(command: WorkflowCommand, origin: Origin, task: int) -> Command | None:
-    """The end that the code asks for; None when the command is no end."""
+def asked(command: WorkflowCommand, origin: Origin, attributes: Mapping[str, Payload], task: int) -> Command | None:
+    """The end that the code asks for; None when the command is no end. `attributes`: all that are set by now."""
     match command.WhichOneof("variant"):
         case "complete_workflow_execution":
             complete = command.complete_workflow_execution
@@ -26,7 +29,7 @@ def asked(command: WorkflowCommand, origin: Origin, task: int) -> Command | None
             details = command.cancel_workflow_execution.details.payloads
             return Command(Kind.CANCELLED, data=plain.values("details", details), task=task)
         case "continue_as_new_workflow_execution":
-            return child.asked_again(command.continue_as_new_workflow_execution, origin, task)
+            return child.asked_again(command.continue_as_new_workflow_execution, origin, attributes, task)
         case _:
             return None
 

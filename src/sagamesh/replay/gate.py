@@ -61,7 +61,7 @@ async def verdicts(
             if problem is not None:
                 refused.append(problem)
                 continue
-            recorder.begin(origin_of(history))
+            recorder.begin(origin_of(history.workflow_id, history.events))
             yield history
 
     async with replayer.workflow_replay_iterator(replayable()) as results:
@@ -76,8 +76,8 @@ async def verdicts(
 async def _verdict(
     result: WorkflowReplayResult, recording: Recording, converter: DataConverter, namespace: str
 ) -> Verdict:
-    origin = recording.origin
-    events = await decoded(result.history.events, origin, converter, namespace)
+    events = await decoded(result.history.events, recording.origin, converter, namespace)
+    origin = origin_of(result.history.workflow_id, events)
     recorded = recorded_commands(events)
     last = last_task(events)
     issued = issued_commands(((task, command) for task, command in recording.commands if task <= last), origin)
@@ -99,7 +99,7 @@ async def _verdict(
 
 def _cannot_be_replayed(history: WorkflowHistory, recorder: Recorder) -> Verdict | None:
     try:
-        origin = origin_of(history)
+        origin = origin_of(history.workflow_id, history.events)
     except ValueError as error:
         return Verdict(history.workflow_id, "", "", (f"not a history: {error}",), 0)
     if recorder.knows(origin.workflow_type):

@@ -32,12 +32,14 @@ class _Reader:
     def __init__(self, origin: Origin) -> None:
         self.found: list[Command] = []
         self._origin = origin
+        self._attributes = dict(plain.without_patches(origin.search_attributes))
         self._places: dict[tuple[Kind, int], int] = {}
         self._abandoned: set[tuple[Kind, int]] = set()
 
     def read(self, command: WorkflowCommand, task: int) -> None:
         if not self._started(command, task) and not self._cancelled(command, task):
-            made = _single(command, task) or ending.asked(command, self._origin, task)
+            self._attributes |= command.upsert_workflow_search_attributes.search_attributes.indexed_fields
+            made = _single(command, task) or ending.asked(command, self._origin, self._attributes, task)
             if made is not None:
                 self.found.append(made)
 

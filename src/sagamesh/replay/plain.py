@@ -14,11 +14,24 @@ from temporalio.api.failure.v1 import Failure
 
 from sagamesh.replay.command import Json
 
-__all__ = ["Data", "duration", "failure", "fields", "header", "json_of", "options", "priority", "retry", "values"]
+__all__ = [
+    "Data",
+    "duration",
+    "failure",
+    "fields",
+    "header",
+    "json_of",
+    "options",
+    "priority",
+    "retry",
+    "values",
+    "without_patches",
+]
 
 Data: TypeAlias = dict[str, tuple[Json, ...]]
 """Decoded payloads by word, as `Command.data` holds them."""
 
+_PATCHES = "TemporalChangeVersion"  # the engine sets it beside each patch marker
 _NANOS = 1_000_000_000
 # Tracing puts another value into these on every run.
 _TRACING = frozenset({"_tracer-data", "traceparent", "tracestate", "baggage"})
@@ -91,6 +104,11 @@ def fields(word: str, payloads: Mapping[str, Payload]) -> Data:
     """Named payloads (memo, search attributes) as one JSON object under a word; nothing when there are none."""
     found: dict[str, Json] = {name: json_of(payload) for name, payload in payloads.items()}
     return {word: (found,)} if found else {}
+
+
+def without_patches(attributes: Mapping[str, Payload]) -> dict[str, Payload]:
+    """The search attributes without the one in which the engine lists patches."""
+    return {name: payload for name, payload in attributes.items() if name != _PATCHES}
 
 
 def header(payloads: Mapping[str, Payload]) -> Data:

@@ -12,8 +12,6 @@ from sagamesh.replay.command import Command, Kind
 
 __all__ = ["last_task", "recorded_commands"]
 
-_PATCH_ATTRIBUTE = {"TemporalChangeVersion"}  # the engine upserts it beside each patch marker
-
 
 def recorded_commands(events: Iterable[HistoryEvent]) -> list[Command]:
     """Read the events that answer commands, in their order. Payloads must be decoded already."""
@@ -99,8 +97,9 @@ class _Reader:
     def _single(self, event: HistoryEvent) -> Command | None:
         match event.WhichOneof("attributes"):
             case "upsert_workflow_search_attributes_event_attributes":
-                attributes = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
-                if set(attributes) == _PATCH_ATTRIBUTE:
+                upsert = event.upsert_workflow_search_attributes_event_attributes
+                attributes = plain.without_patches(upsert.search_attributes.indexed_fields)
+                if not attributes:
                     return None
                 return self._made(event, Kind.SEARCH_ATTRIBUTES, data=plain.fields("search attribute", attributes))
             case "workflow_properties_modified_event_attributes":
