@@ -1,0 +1,5 @@
+"""`python -m sagamesh`."""
+
+from sagamesh.cli.main import run
+
+run()

@@ -1,0 +1,79 @@
+"""The program `sagamesh`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import typer
+
+__all__ = ["DEFECT", "execute", "program", "run"]
+
+DEFECT = 70
+"""The exit code for what no command expects: a defect, or an output that cannot be written."""
+
+_NOT_INSTALLED = 2
+
+
+def program() -> typer.Typer:
+    """All commands. Each module of them adds its own, and imports what is heavy only when a command runs.
+
+    Raises:
+        ModuleNotFoundError: when the extra `cli` is not installed.
+    """
+    import typer
+
+    from sagamesh.cli import fleet, stack
+    from sagamesh.cli.commands import Commands, options
+
+    app = typer.Typer(
+        name="sagamesh",
+        cls=Commands,
+        help="Durable multi-agent tasks on Temporal.",
+        epilog="Exit codes: 0 done, 1 the task failed, 2 wrong usage or input, 3 the server cannot be reached.",
+        no_args_is_help=True,
+        # Typer's own tracebacks print the values of variables, and some of them are secrets.
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(options)
+    for module in (stack, fleet):
+        module.register(app)
+    return app
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; what no command expects is printed with its traceback."""
+    try:
+        commands = program()
+    except ModuleNotFoundError as missing:
+        sys.stderr.write(f"error: {missing.name} is not installed; the command line needs `sagamesh[cli]`\n")
+        return _NOT_INSTALLED
+    try:
+        commands(args=list(arguments), prog_name="sagamesh")
+    except SystemExit as leaving:
+        # Typer ends every command so, with a number; another code would be a message.
+        return leaving.code if isinstance(leaving.code, int) else DEFECT
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.write("error: a defect in sagamesh or in your project, not in what you typed; please report it\n")
+        return DEFECT
+    return 0
+
+
+def run() -> NoReturn:
+    """Run the command line of this process, and end it.
+
+    The process ends without the interpreter's own exit, during which the Temporal SDK's threads may abort it.
+    """
+    code = execute(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # closed by whoever started this process
+                stream.flush()
+        except OSError:
+            code = code or DEFECT  # what was printed has not arrived, so this was no success
+    os._exit(code)

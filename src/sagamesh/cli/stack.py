@@ -1,0 +1,281 @@
+"""Commands about the embedded stack: `up`, `down`, `status`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sagamesh.cli import output
+
+if TYPE_CHECKING:
+    from sagamesh.app import App
+    from sagamesh.stack.overview import Overview
+    from sagamesh.stack.part import Timing
+    from sagamesh.stack.place import Place
+    from sagamesh.stack.plan import PortOptions
+    from sagamesh.stack.state import StackState
+
+__all__ = ["register"]
+
+_NOT_RUNNING = output.UNREACHABLE
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("up")(up)
+    app.command("down")(down)
+    app.command("status")(status)
+
+
+def _place() -> Place:
+    """The stack's place of the project around the current folder, which becomes the current one."""
+    from sagamesh.app import project_root
+    from sagamesh.stack.place import Place
+
+    place = Place.of(project_root())
+    os.chdir(place.root)
+    return place
+
+
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it runs in the background.")] = False,
+    port: Annotated[
+        int, typer.Option(envvar="SAGAMESH_PORT", help="Port of the Temporal server; 0 takes free ones for everything.")
+    ] = 7233,
+    ui_port: Annotated[
+        int | None, typer.Option(envvar="SAGAMESH_UI_PORT", help="Port of the Web UI; else the server's + 1000.")
+    ] = None,
+    http_port: Annotated[
+        int, typer.Option(envvar="SAGAMESH_HTTP_PORT", help="Port of the server's HTTP API; 0 takes a free one.")
+    ] = 0,
+    metrics_port: Annotated[
+        int, typer.Option(envvar="SAGAMESH_METRICS_PORT", help="Port of the server's metrics; 0 takes a free one.")
+    ] = 0,
+    helper_port: Annotated[
+        list[str] | None,
+        typer.Option(envvar="SAGAMESH_HELPER_PORTS", metavar="NAME=PORT", help="Port of a helper; may be repeated."),
+    ] = None,
+    patience: Annotated[
+        float,
+        typer.Option(envvar="SAGAMESH_START_TIMEOUT", min=1, help="Seconds until each part must be ready."),
+    ] = 60,
+    json: output.JsonOption = False,
+) -> None:
+    """Start the Temporal server, the helpers and the pools of this project, and keep them running until Ctrl-C.
+
+    Orders and data survive `down` and every kind of crash. A second `up` only says where it runs. With --json, one
+    document as from `status` is printed once everything is ready.
+    """
+    from sagamesh.app import load_app
+    from sagamesh.stack.control import claim
+    from sagamesh.stack.part import Timing
+    from sagamesh.stack.plan import PortOptions
+    from sagamesh.stack.state import StackState
+
+    place = _place()
+    app = load_app()
+    helpers = _numbers(helper_port or [])
+    options = PortOptions(grpc=port, web=ui_port, http=http_port, metrics=metrics_port, helpers=helpers)
+    place.create()
+    claimed = claim(place)
+    if isinstance(claimed, StackState):
+        _already(place, claimed, json)
+    elif detach:
+        claimed.release()
+        _in_background(place, options, patience, json)
+    else:
+        with claimed:
+            _here(place, app, options, Timing(start=patience), json)
+
+
+def down(json: output.JsonOption = False) -> None:
+    """Stop the embedded stack of this project, and whatever a supervisor that was killed has left of one."""
+    from sagamesh.cli.progress import Progress
+    from sagamesh.stack.control import stop
+
+    place = _place()
+    progress = Progress()
+    with progress.showing():
+        supervised, left = stop(place, progress.update)
+    names = [part.name for part in left]
+    if json:
+        output.print_json({"stopped": supervised, "left_over": names})
+    elif supervised:
+        output.print_text(f"Stopped. What it knows stays in {place.folder} for the next `sagamesh up`.")
+    elif names:
+        output.print_text(f"Its supervisor had been killed; stopped what was left: {', '.join(names)}.")
+    else:
+        output.print_text(f"Nothing runs in {place.folder}.")
+
+
+def status(json: output.JsonOption = False) -> None:
+    """Show every part of the embedded stack of this project. Exit code 3 when it does not run."""
+    from sagamesh.stack.overview import overview
+    from sagamesh.stack.state import load
+
+    place = _place()
+    shown = overview(place, load(place))
+    if json:
+        output.print_json(shown)
+    else:
+        _print_status(shown)
+    if not shown.running:
+        raise typer.Exit(_NOT_RUNNING)
+
+
+def _here(place: Place, app: App, options: PortOptions, timing: Timing, json: bool) -> None:
+    from sagamesh.cli.progress import Progress
+    from sagamesh.stack.embedded import Embedded, Interrupted
+    from sagamesh.stack.state import Phase
+
+    progress = Progress()
+    showing = ExitStack()
+    announced = False
+
+    def observe(state: StackState) -> None:
+        nonlocal announced
+        progress.update(state)
+        if state.phase is Phase.READY and not announced:
+            announced = True
+            showing.close()
+            _print_ready(place, state, json, stop="Ctrl-C")
+
+    with showing:
+        showing.enter_context(progress.showing())
+        try:
+            Embedded(place, observe=observe, timing=timing).run_app(app, options)
+        except Interrupted as stopped:
+            progress.say(f"Stopped: {stopped}.")
+            raise typer.Exit(128 + stopped.number) from None
+
+
+def _in_background(place: Place, options: PortOptions, patience: float, json: bool) -> None:
+    from sagamesh.cli.progress import Progress
+    from sagamesh.stack.control import detach, follow
+    from sagamesh.stack.errors import StackFailed
+    from sagamesh.stack.log import tail
+    from sagamesh.stack.state import Phase, load
+
+    process = detach(place, _arguments(options, patience))
+    progress = Progress()
+    try:
+        with progress.showing():
+            state = follow(place, process.pid, progress.update, lambda: process.poll() is not None)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+    if state is not None and state.phase is Phase.READY:
+        _print_ready(place, state, json, stop="`sagamesh down`")
+        return
+    code = process.wait()
+    other = load(place)
+    if code == 0 and other is not None:
+        _already(place, other, json)
+        return
+    log = place.log("supervisor")
+    reason = state.error if state is not None else "\n  ".join(["the supervisor ended:", *tail(log, 8)])
+    raise typer.Exit(output.fail(StackFailed(f"{reason}\n(the supervisor's log: {log})"), code=code))
+
+
+def _already(place: Place, state: StackState, json: bool) -> None:
+    from sagamesh.cli.progress import Progress
+    from sagamesh.stack.control import follow
+    from sagamesh.stack.errors import StackFailed
+    from sagamesh.stack.state import Phase
+
+    supervisor = state.supervisor
+    progress = Progress()
+    progress.say(
+        f"Sagamesh already {'runs' if state.phase is Phase.READY else 'starts'} here: process {supervisor.pid}."
+    )
+    with progress.showing():
+        ready = follow(place, supervisor.pid, progress.update, lambda: not supervisor.alive)
+    if ready is None or ready.phase is not Phase.READY:
+        raise StackFailed(ready.error if ready else f"process {supervisor.pid} stopped it before it was ready")
+    _print_ready(place, ready, json, stop="`sagamesh down`")
+
+
+def _print_ready(place: Place, state: StackState, json: bool, *, stop: str) -> None:
+    from sagamesh.stack.overview import overview
+
+    shown = overview(place, state)
+    if json:
+        output.print_json(shown)
+    else:
+        lines = [("Temporal", shown.address), ("Web UI", shown.web)]
+        lines += [
+            (part.name, part.link or ", ".join(f"port {port}" for port in part.ports.values()))
+            for part in shown.parts
+            if part.kind == "helper"
+        ]
+        lines.append(("Data", shown.folder))
+        width = max(len(name) for name, _ in lines)
+        output.print_text("\n".join(["Sagamesh is up.", *(f"  {name:<{width}}  {where}" for name, where in lines)]))
+        output.print_text(f"Stop it with {stop}; nothing is lost.")
+    output.flush()
+
+
+def _print_status(shown: Overview) -> None:
+    match shown.state:
+        case "down":
+            output.print_text(f"Nothing runs in {shown.folder}. `sagamesh up` starts it.")
+            return
+        case "failed":
+            output.print_text(f"The last start failed: {shown.error}")
+            return
+        case "killed":
+            left = [part.name for part in shown.parts if part.pid is not None]
+            what = (
+                f"; left over: {', '.join(left)}. `sagamesh down` stops them," if left else "; nothing is left of it."
+            )
+            output.print_text(
+                f"The supervisor (process {shown.supervisor}) was killed{what} `sagamesh up` starts it again."
+            )
+        case "starting" | "ready" | "stopping":
+            output.print_text(f"{shown.state}: Temporal {shown.address}, Web UI {shown.web}")
+    rows = [
+        (
+            part.name,
+            part.kind,
+            part.state,
+            str(part.pid or ""),
+            _duration(part.uptime),
+            str(part.restarts),
+            " ".join(str(port) for name, port in part.ports.items() if name in ("grpc", "web", "port")),
+            part.note or part.last_line,
+        )
+        for part in shown.parts
+    ]
+    output.print_table(("part", "kind", "state", "pid", "up for", "restarts", "port", "last said"), rows)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
+
+
+def _numbers(pairs: list[str]) -> dict[str, int]:
+    numbers = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        if not name or not number.isdecimal():
+            raise typer.BadParameter(f"{pair!r} is not NAME=PORT", param_hint="--helper-port")
+        numbers[name] = int(number)
+    return numbers
+
+
+def _arguments(options: PortOptions, patience: float) -> list[str]:
+    """The options of `up` that ask for the same."""
+    ports = {"--port": options.grpc, "--http-port": options.http, "--metrics-port": options.metrics}
+    if options.web is not None:
+        ports["--ui-port"] = options.web
+    arguments = [f"{option}={number}" for option, number in ports.items()]
+    arguments += [f"--helper-port={name}={number}" for name, number in options.helpers.items()]
+    return [*arguments, f"--patience={patience}"]

@@ -1,0 +1,55 @@
+"""A part of the stack as it is planned: what to run, and how to tell that it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from sagamesh.stack.state import Kind
+
+__all__ = ["Part", "Probe", "Timing"]
+
+Probe: TypeAlias = Callable[[int], Awaitable[str | None]]
+"""One look at the process with this pid: None when it is ready, else what is missing, for people. Raises nothing that
+means "not yet"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process of the stack.
+
+    - `environment`: all of it; nothing is inherited.
+    - `folder`: where it runs.
+    - `ports`: what it listens on, by name; `link`: what a person may open.
+    """
+
+    name: str
+    kind: Kind
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    log: Path
+    ready: Probe
+    ports: Mapping[str, int] = field(default_factory=dict)
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The supervisor's patience, in seconds.
+
+    - `start`: until a part must be ready.
+    - `look`: between two looks at a part that is not.
+    - `first_pause`, `longest_pause`, `healthy`: see `sagamesh.stack.backoff`.
+    - `stop`: from SIGTERM to SIGKILL, by kind of part. Kinds stop one after the other, and people are promised that all
+      of it takes 15 seconds at most. A worker gives the calls that it serves 8 seconds.
+    """
+
+    start: float = 60.0
+    look: float = 0.05
+    first_pause: float = 0.5
+    longest_pause: float = 15.0
+    healthy: float = 30.0
+    stop: Mapping[Kind, float] = field(default_factory=lambda: {"pool": 10.0, "helper": 1.5, "server": 2.5})

@@ -1,0 +1,172 @@
+"""From an app to the parts of its stack: which processes, with which ports and environment, in which order."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sagamesh.app import App, Helper
+from sagamesh.attributes import SEARCH_ATTRIBUTES
+from sagamesh.errors import DefinitionError, UnknownName
+from sagamesh.stack.part import Part
+from sagamesh.stack.place import Place
+from sagamesh.stack.ports import LOOPBACK, PortRequest
+from sagamesh.stack.readiness import NAMESPACE, Engine, HelperReady, PoolReady, Queue, ServerReady
+from sagamesh.stack.server import ServerPorts, server_command
+
+__all__ = ["SERVER", "PortOptions", "plan", "pool_layers", "port_requests", "queues_of"]
+
+SERVER = "temporal"
+_WEB_ABOVE_GRPC = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PortOptions:
+    """The ports as a person asked for them; None where nobody did, 0 for any free one.
+
+    With `grpc` 0 everything that is not asked for takes a free one, too.
+    """
+
+    grpc: int = 7233
+    web: int | None = None
+    http: int = 0
+    metrics: int = 0
+    helpers: Mapping[str, int] = field(default_factory=dict)
+
+
+def port_requests(app: App, options: PortOptions) -> list[PortRequest]:
+    """What the server and the helpers ask for.
+
+    Raises:
+        UnknownName: for the port of a helper that the app does not have.
+    """
+    for name in options.helpers:
+        if name not in {helper.name for helper in app.helpers}:
+            raise UnknownName("helper", name, [helper.name for helper in app.helpers])
+    web = options.web
+    if web is None:
+        web = options.grpc + _WEB_ABOVE_GRPC if options.grpc else 0
+    return [
+        PortRequest(SERVER, options.grpc, "--port"),
+        PortRequest("web", web, "--ui-port"),
+        PortRequest("http", options.http, "--http-port"),
+        PortRequest("metrics", options.metrics, "--metrics-port"),
+        *(
+            PortRequest(
+                helper.name,
+                options.helpers.get(helper.name, helper.port if options.grpc else 0),
+                f"--helper-port {helper.name}",
+            )
+            for helper in app.helpers
+        ),
+    ]
+
+
+def pool_layers(app: App) -> list[list[str]]:
+    """The pools in the order in which they start: agents after those they depend on, tasks after all agents."""
+    layers = [list(dict.fromkeys(agent.name for agent in layer)) for layer in app.mesh.layers]
+    agents = {name for layer in layers for name in layer}
+    tasks = [name for name in app.pools if name not in agents]
+    return [*layers, tasks] if tasks else layers
+
+
+def queues_of(app: App, pool: str) -> list[Queue]:
+    """What a pool must poll to be of use.
+
+    Raises:
+        DefinitionError: when its name is neither an agent's nor that of a task's queue.
+    """
+    queues: list[Queue] = [(agent.queue, "activities") for agent in app.mesh.agents if agent.name == pool]
+    if any(task.queue == pool for task in app.tasks):
+        queues.append((pool, "workflows"))
+    if not queues:
+        raise DefinitionError(f"pool {pool!r} must be named like an agent of the mesh or like the queue of a task")
+    return queues
+
+
+def plan(app: App, place: Place, ports: Mapping[str, int]) -> list[list[Part]]:
+    """The layers of parts: the server, the helpers, then the pools.
+
+    - `ports`: for each of `port_requests`, by name.
+
+    Raises:
+        DefinitionError: for a pool that would serve nothing.
+        StackFailed: when the Temporal server is not installed.
+    """
+    server = ServerPorts(grpc=ports[SERVER], web=ports["web"], http=ports["http"], metrics=ports["metrics"])
+    engine = Engine(server.address)
+    # Variables and profiles of another Temporal server must not reach a process of this one.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+    inherited |= {"PYTHONUNBUFFERED": "1", **place.environment()}
+    shared = {
+        **inherited,
+        **_filled(app.embedded, dir=place.data),
+        # Who sets one of these means it: another database, for instance.
+        **{name: os.environ[name] for name in app.embedded if name in os.environ},
+        "TEMPORAL_ADDRESS": server.address,
+        "TEMPORAL_NAMESPACE": NAMESPACE,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+    }
+    for helper in app.helpers:
+        shared |= _filled(helper.provides, port=ports[helper.name], dir=place.data / helper.name)
+    layers = [
+        [_server_part(place, server, engine, inherited)],
+        [_helper_part(helper, place, ports[helper.name], inherited) for helper in app.helpers],
+        *(
+            [
+                Part(
+                    name=name,
+                    kind="pool",
+                    command=(sys.executable, "-m", "sagamesh", "worker", name),
+                    environment=shared,
+                    folder=place.root,
+                    log=place.log(name),
+                    ready=PoolReady(engine, queues_of(app, name)),
+                )
+                for name in layer
+            ]
+            for layer in pool_layers(app)
+        ),
+    ]
+    return [layer for layer in layers if layer]
+
+
+def _server_part(place: Place, ports: ServerPorts, engine: Engine, environment: Mapping[str, str]) -> Part:
+    return Part(
+        name=SERVER,
+        kind="server",
+        command=tuple(server_command(ports, place.database)),
+        environment=environment,
+        folder=place.root,
+        log=place.log(SERVER),
+        ready=ServerReady(engine, ports.grpc, SEARCH_ATTRIBUTES),
+        ports={"grpc": ports.grpc, "web": ports.web, "http": ports.http, "metrics": ports.metrics},
+        link=f"http://{LOOPBACK}:{ports.web}",
+    )
+
+
+def _helper_part(helper: Helper, place: Place, port: int, environment: Mapping[str, str]) -> Part:
+    folder = place.data / helper.name
+    arguments = ("--host", LOOPBACK, "--port", str(port), "--dir", str(folder))
+    return Part(
+        name=helper.name,
+        kind="helper",
+        command=(sys.executable, "-m", helper.module, *arguments),
+        environment=environment,
+        folder=place.root,
+        log=place.log(helper.name),
+        ready=HelperReady(port, helper.ready_path),
+        ports={"port": port},
+        link=helper.link.replace("{port}", str(port)),
+    )
+
+
+def _filled(variables: Mapping[str, str], **values: object) -> dict[str, str]:
+    filled = {}
+    for name, text in variables.items():
+        for word, value in values.items():
+            text = text.replace(f"{{{word}}}", str(value))
+        filled[name] = text
+    return filled

@@ -1,0 +1,155 @@
+"""What the embedded stack of a project is doing, in a file that any process may read."""
+
+from __future__ import annotations
+
+import os
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, Field, ValidationError
+
+from sagamesh.stack.place import Place
+from sagamesh.stack.process import ProcessId
+
+__all__ = [
+    "Kind",
+    "PartState",
+    "Phase",
+    "StackState",
+    "Stage",
+    "forget",
+    "load",
+    "running_address",
+    "running_web",
+    "save",
+]
+
+Kind: TypeAlias = Literal["server", "helper", "pool"]
+
+
+class Phase(StrEnum):
+    """How far the stack as a whole has come."""
+
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+class Stage(StrEnum):
+    """How far one part has come."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    READY = "ready"
+    RESTARTING = "restarting"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class PartState(BaseModel):
+    """One part: the server, a helper, or a pool.
+
+    - `process`: the one that runs now, or ran last.
+    - `restarts`: how often it was started again since `up`.
+    - `note`: what the last change was about, for people.
+    - `took`: seconds from its last start until it was ready.
+    """
+
+    name: str
+    kind: Kind
+    stage: Stage = Stage.WAITING
+    process: ProcessId | None = None
+    ports: dict[str, int] = Field(default_factory=dict)
+    link: str = ""
+    log: Path
+    restarts: int = 0
+    note: str = ""
+    took: float | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self.process is not None and self.process.alive
+
+    @property
+    def uptime(self) -> float | None:
+        """Seconds since its process was started; None when none runs."""
+        return time.time() - self.process.created if self.process is not None and self.process.alive else None
+
+
+class StackState(BaseModel):
+    """The whole stack.
+
+    - `supervisor`: the process that holds it together.
+    - `address`: of the Temporal server; `web`: its Web UI.
+    - `error`: why it failed, once it did.
+    """
+
+    supervisor: ProcessId
+    phase: Phase = Phase.STARTING
+    root: Path
+    folder: Path
+    address: str = ""
+    web: str = ""
+    error: str = ""
+    parts: list[PartState] = Field(default_factory=list)
+
+    @property
+    def running(self) -> bool:
+        """Whether a supervisor looks after it."""
+        return self.phase is not Phase.FAILED and self.supervisor.alive
+
+    @property
+    def leftovers(self) -> list[PartState]:
+        """The parts that run although nobody looks after them."""
+        return [] if self.running else [part for part in self.parts if part.alive]
+
+
+def save(place: Place, state: StackState) -> None:
+    """Write the state so that a reader sees the old or the new one, never a mixture.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    draft = place.state.with_suffix(f".{os.getpid()}")
+    draft.write_text(state.model_dump_json(indent=1), encoding="utf-8")
+    draft.replace(place.state)
+
+
+def load(place: Place) -> StackState | None:
+    """The state as it was written last; None when no stack was started here, or it was stopped in order."""
+    try:
+        return StackState.model_validate_json(place.state.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:  # another version's, or cut short by a power failure: nothing in it is worth an error
+        return None
+
+
+def forget(place: Place) -> None:
+    """Remove the state: everything is stopped."""
+    place.state.unlink(missing_ok=True)
+
+
+def running_address(root: Path) -> str | None:
+    """The address of the Temporal server that the embedded stack of this project runs, or None."""
+    state = _serving(root)
+    return state.address if state else None
+
+
+def running_web(root: Path) -> str | None:
+    """The Web UI of that server, as a URL without a slash at its end, or None."""
+    state = _serving(root)
+    return state.web if state else None
+
+
+def _serving(root: Path) -> StackState | None:
+    state = load(Place.of(root))
+    if state is None or not state.address:
+        return None
+    # Without its supervisor the server may still be there, and says what people want to know.
+    return state if state.running or any(part.kind == "server" for part in state.leftovers) else None
