@@ -16,7 +16,6 @@ from decimal import Decimal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from mesh_agents.order import OrderLine, OrderRequest, OrderResult, order
 from mesh_workers import app
@@ -110,7 +109,7 @@ async def main() -> int:
             ending = await _send(client, f"demo-{batch}-{number:02}", scenario)
             progress.advance(bar)
             if not console.is_terminal:
-                console.print(f"{ending.id}  {scenario.name}: {ending.outcome}", soft_wrap=True)
+                console.print(f"{ending.id}  {scenario.name}: {ending.outcome}", highlight=False, soft_wrap=True)
             return ending
 
         endings = await asyncio.gather(*(one(number, scenario) for number, scenario in enumerate(todo, start=1)))
@@ -183,27 +182,25 @@ def _sources(state: StackState) -> Sources:
     ports = {part.name: part.ports for part in state.parts}
     return Sources(
         gateway=f"http://127.0.0.1:{ports['gateway']['port']}",
-        mailbox=f"http://127.0.0.1:{ports['mailbox']['http']}",
+        mailbox=f"http://127.0.0.1:{ports['mailbox']['port'] + 1}",
         inventory=f"sqlite+aiosqlite:///{state.folder / 'data' / 'inventory.db'}",
     )
 
 
 def _show_endings(console: Console, state: StackState, endings: list[Ending]) -> None:
-    table = Table(title="What happened to each order", show_lines=False)
-    for column in ("order", "scenario", "ended", "how"):
-        table.add_column(column, overflow="fold")
+    console.print("\n[bold]What happened to each order[/bold], and where to see it in the Temporal Web UI:")
     for ending in endings:
-        link = f"{state.web}/namespaces/default/workflows/{ending.id}/{ending.run_id}"
-        good = ending.outcome == ending.scenario.expected
-        style = "green" if good else "red"
-        table.add_row(
-            f"[link={link}]{ending.id}[/link]", ending.scenario.name, f"[{style}]{ending.outcome}[/]", ending.sentence
+        colour = "green" if ending.outcome == ending.scenario.expected else "red"
+        console.print(
+            f"  {ending.id}  {ending.scenario.name}: [{colour}]{ending.outcome}[/]", highlight=False, soft_wrap=True
         )
-    console.print(table)
-    console.print("In the Temporal Web UI:")
-    for ending in endings:
-        link = f"{state.web}/namespaces/default/workflows/{ending.id}/{ending.run_id}"
-        console.print(f"  {ending.scenario.name}: {link}", soft_wrap=True, highlight=False)
+        console.print(f"      {ending.sentence}", highlight=False, soft_wrap=True, markup=False)
+        console.print(
+            f"      {state.web}/namespaces/default/workflows/{ending.id}/{ending.run_id}",
+            style="dim",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _show_audit(console: Console, found: Audit, endings: list[Ending]) -> None:
@@ -212,13 +209,17 @@ def _show_audit(console: Console, found: Audit, endings: list[Ending]) -> None:
     money = ", ".join(f"{amount} {currency}" for currency, amount in found.taken.items()) or "nothing"
     due = ", ".join(f"{amount} {currency}" for currency, amount in found.earned.items()) or "nothing"
     console.print("\n[bold]The proof[/bold], from the books of the gateway, the stock and the mailbox:")
-    console.print(f"  money   the gateway took {money}; {completed} completed orders are worth {due}")
+    console.print(f"  money   the gateway took {money}; {completed} completed orders are worth {due}", soft_wrap=True)
     for book in found.stock:
         console.print(
             f"  stock   {book.sku}: {book.on_hand} on hand + {book.reserved} reserved + {book.sold} sold"
-            f" = {book.delivered} delivered"
+            f" = {book.delivered} delivered",
+            soft_wrap=True,
         )
-    console.print(f"  mail    {found.mails} orders have their mail; {notified} orders say that their customer was told")
+    console.print(
+        f"  mail    {found.mails} orders have their mail; {notified} orders say that their customer was told",
+        soft_wrap=True,
+    )
     for violation in found.violations:
         console.print(f"  [red]WRONG[/red]   {violation}", soft_wrap=True)
     if not found.violations:
