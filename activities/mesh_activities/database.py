@@ -118,6 +118,7 @@ def _sqlite_engine(address: URL) -> AsyncEngine:
     engine = create_async_engine(address)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
     return engine
 
 
@@ -154,3 +155,9 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get(_READING, False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _roll_back_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry, error: BaseException | None) -> None:
+    # The connection of a cancelled call is closed. SQLite puts that off while a query is half read, and the write lock
+    # stays until Python collects the query: seconds in which nobody can write.
+    connection.rollback()

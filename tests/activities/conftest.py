@@ -16,6 +16,8 @@ from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from temporalio.testing import ActivityEnvironment
 
+from mesh_activities.database import Database
+from mesh_activities.inventory_tables import metadata
 from sagamesh.call import UNDO
 
 _POSTGRES = Path(__file__).parents[2] / "scripts" / "postgres"
@@ -85,6 +87,13 @@ def database_url(request: pytest.FixtureRequest) -> str:
     url = request.getfixturevalue(f"{request.param}_url")
     assert isinstance(url, str)
     return url
+
+
+@pytest_asyncio.fixture
+async def inventory_database(database_url: str) -> AsyncIterator[Database]:
+    """A database with the tables of the inventory, to make `Stock` from."""
+    async with Database.open(database_url, metadata) as database:
+        yield database
 
 
 async def _run_sql(url: str, statement: str) -> None:

@@ -1,0 +1,9 @@
+"""What can be wrong with the key of an effect."""
+
+from sagamesh import BusinessError
+
+__all__ = ["KeyReused"]
+
+
+class KeyReused(BusinessError):
+    """The key names an effect that was asked for with another input; nothing was done. Details: `key`."""
