@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.converter import DataConverter
 
+from sagamesh.errors import DefinitionError
 from sagamesh.plugin import SagameshPlugin
 from sagamesh.replay import Verdict, replay
 from tests.replay import flows
@@ -125,6 +126,18 @@ async def test_encoded_histories_without_the_codec_fail_and_say_so(histories: Hi
     [verdict] = await replay([histories["encoded"]], workflows=flows.WORKFLOWS)
 
     assert "Failed decoding arguments" in str(verdict)
+
+
+@pytest.mark.asyncio
+async def test_workflows_that_cannot_be_loaded_are_refused(histories: Histories, changed: Changed) -> None:
+    banned = changed(
+        "# fmt: skip", '# fmt: skip\nif workflow.unsafe.in_sandbox():\n    raise ImportError("not in here")'
+    )
+
+    with pytest.raises(DefinitionError, match="More than one workflow named Steps"):
+        await replay([histories["steps"]], workflows=[flows.Steps, changed("# fmt: skip", "# changed").Steps])
+    with pytest.raises(DefinitionError, match="Failed validating workflow Steps: not in here"):
+        await replay([histories["steps"]], workflows=[banned.Steps])
 
 
 def test_a_verdict_reads_as_one_block() -> None:

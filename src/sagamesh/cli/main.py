@@ -27,7 +27,7 @@ def program() -> typer.Typer:
     """
     import typer
 
-    from sagamesh.cli import fleet, stack
+    from sagamesh.cli import fleet, replay, stack
     from sagamesh.cli.commands import Commands, options
 
     app = typer.Typer(
@@ -40,7 +40,7 @@ def program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(options)
-    for module in (stack, fleet):
+    for module in (stack, fleet, replay):
         module.register(app)
     return app
 

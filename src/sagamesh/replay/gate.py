@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack
 
 from temporalio.client import WorkflowHistory
 from temporalio.converter import DataConverter
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Plugin, Replayer, WorkflowReplayResult
 from temporalio.workflow import NondeterminismError
 
+from sagamesh.errors import DefinitionError
 from sagamesh.plugin import SagameshPlugin
 from sagamesh.replay.comparison import compare
 from sagamesh.replay.decoded import decoded
@@ -37,6 +42,9 @@ async def replay(
     Beyond what the engine checks (sort and order of commands) this compares what it lets pass: arguments, timeouts,
     queues, retry policies, durations, search attributes, memo, results and failures. Not compared: tracing headers,
     summaries, and the arguments of local activities, which no history holds.
+
+    Raises:
+        DefinitionError: when the workflow classes cannot be loaded into the sandbox, or two share a name.
     """
     found = verdicts(histories, workflows=workflows, plugin=plugin, namespace=namespace)
     return [verdict async for verdict in found]
@@ -49,9 +57,18 @@ async def verdicts(
     plugin: Plugin | None = None,
     namespace: str = "default",
 ) -> AsyncIterator[Verdict]:
-    """As `replay`, one verdict at a time."""
+    """As `replay`, one verdict at a time.
+
+    Raises:
+        as `replay`.
+    """
     recorder = Recorder()
-    replayer = Replayer(workflows=workflows, plugins=[plugin or SagameshPlugin(), recorder], namespace=namespace)
+    replayer = Replayer(
+        workflows=workflows,
+        plugins=[plugin or SagameshPlugin(), recorder],
+        namespace=namespace,
+        runtime=_quiet_runtime(),
+    )
     converter = replayer.config(active_config=True).get("data_converter") or DataConverter.default
     refused: list[Verdict] = []
 
@@ -64,7 +81,11 @@ async def verdicts(
             recorder.begin(origin_of(history.workflow_id, history.events))
             yield history
 
-    async with replayer.workflow_replay_iterator(replayable()) as results:
+    async with AsyncExitStack() as stack:
+        try:
+            results = await stack.enter_async_context(replayer.workflow_replay_iterator(replayable()))
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise DefinitionError(f"the workflows cannot be loaded: {_with_cause(error)}") from error
         async for result in results:
             while refused:
                 yield refused.pop(0)
@@ -87,7 +108,7 @@ async def _verdict(
     if result.replay_failure is not None and not (
         recording.failure and not isinstance(result.replay_failure, NondeterminismError)
     ):
-        problems.append(f"the engine refuses it: {str(result.replay_failure).splitlines()[0]}")
+        problems.append(f"the engine refuses it: {_engine_message(result.replay_failure)}")
     return Verdict(
         workflow_id=origin.workflow_id,
         run_id=origin.run_id,
@@ -95,6 +116,23 @@ async def _verdict(
         problems=tuple(problems),
         commands=len(recorded),
     )
+
+
+def _with_cause(error: Exception) -> str:
+    return f"{error}: {error.__cause__}" if error.__cause__ else str(error)
+
+
+def _engine_message(error: Exception) -> str:
+    # The engine's core prints a whole structure, in which one string is meant for people.
+    text = str(error)
+    found = re.search(r'message: "((?:[^"\\]|\\.)+)"', text)
+    return found[1].replace('\\"', '"') if found else text.splitlines()[0]
+
+
+@functools.cache
+def _quiet_runtime() -> Runtime:
+    """An engine that does not log: on standard output, among the verdicts, it would repeat what they say."""
+    return Runtime(telemetry=TelemetryConfig(logging=None))
 
 
 def _cannot_be_replayed(history: WorkflowHistory, recorder: Recorder) -> Verdict | None:
