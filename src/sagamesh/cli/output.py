@@ -88,10 +88,19 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
     """Print rows for people: fitted to the terminal, or one line a row in a pipe."""
+    if not sys.stdout.isatty():
+        sys.stdout.writelines(f"{line}\n" for line in _aligned([columns, *rows]))
+        return
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     console().print(table)
+
+
+def _aligned(rows: Sequence[Sequence[str | Text]]) -> list[str]:
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts]
 
 
 def exit_code(error: Exception) -> int:

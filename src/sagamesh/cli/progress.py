@@ -75,6 +75,11 @@ class Progress:
             finally:
                 self._status = None
 
+    def know(self, state: StackState | None) -> None:
+        """Take this for known, so that only what changes from here on is told."""
+        if state is not None:
+            self._shown = {part.name: Shown.of(part) for part in state.parts}
+
     def update(self, state: StackState) -> None:
         """Tell what is new.
 

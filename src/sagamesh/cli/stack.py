@@ -95,9 +95,11 @@ def down(json: output.JsonOption = False) -> None:
     """Stop the embedded stack of this project, and whatever a supervisor that was killed has left of one."""
     from sagamesh.cli.progress import Progress
     from sagamesh.stack.control import stop
+    from sagamesh.stack.state import load
 
     place = _place()
     progress = Progress()
+    progress.know(load(place))
     with progress.showing():
         supervised, left = stop(place, progress.update)
     names = [part.name for part in left]
@@ -132,6 +134,9 @@ def _here(place: Place, app: App, options: PortOptions, timing: Timing, json: bo
     from sagamesh.stack.state import Phase
 
     progress = Progress()
+    own = [name for name in app.embedded if name in os.environ]
+    if own:
+        progress.say(f"As your environment says, not as the embedded stack would: {', '.join(own)}")
     showing = ExitStack()
     announced = False
 
@@ -201,6 +206,7 @@ def _already(place: Place, state: StackState, json: bool) -> None:
 
 def _print_ready(place: Place, state: StackState, json: bool, *, stop: str) -> None:
     from sagamesh.stack.overview import overview
+    from sagamesh.stack.ports import LOOPBACK
 
     shown = overview(place, state)
     if json:
@@ -208,7 +214,7 @@ def _print_ready(place: Place, state: StackState, json: bool, *, stop: str) -> N
     else:
         lines = [("Temporal", shown.address), ("Web UI", shown.web)]
         lines += [
-            (part.name, part.link or ", ".join(f"port {port}" for port in part.ports.values()))
+            (part.name, part.link or ", ".join(f"{LOOPBACK}:{port}" for port in part.ports.values()))
             for part in shown.parts
             if part.kind == "helper"
         ]

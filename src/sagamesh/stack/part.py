@@ -52,4 +52,4 @@ class Timing:
     first_pause: float = 0.5
     longest_pause: float = 15.0
     healthy: float = 30.0
-    stop: Mapping[Kind, float] = field(default_factory=lambda: {"pool": 10.0, "helper": 1.5, "server": 2.5})
+    stop: Mapping[Kind, float] = field(default_factory=lambda: {"pool": 9.0, "helper": 1.5, "server": 2.5})

@@ -1,0 +1,203 @@
+"""The supervisor, with real processes and real signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pytest
+
+from sagamesh.stack.control import stop
+from sagamesh.stack.state import Phase, load
+
+Until: TypeAlias = Callable[[Callable[[], Any], str], Any]
+
+SERVER = [("server", "server", "plain")]
+HELPERS = [("gateway", "helper", "plain"), ("mailbox", "helper", "plain")]
+AGENT = [("agent", "pool", "plain")]
+TASKS = [("tasks", "pool", "plain")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_layers_start_one_after_the_other_and_stop_the_other_way_round(scripts: Any, number: signal.Signals) -> None:
+    scripts.up(SERVER, HELPERS, AGENT, TASKS)
+    started = scripts.events()
+    assert (started[0], set(started[1:3]), started[3:]) == (
+        "start server",
+        {"start gateway", "start mailbox"},
+        ["start agent", "start tasks"],
+    )
+    scripts.send(number)
+    assert scripts.ended() == 0
+    stopped = scripts.events()[5:]
+    assert set(stopped[:2]) == {"stop agent", "stop tasks"}
+    assert set(stopped[2:4]) == {"stop gateway", "stop mailbox"}
+    assert stopped[4:] == ["stop server"]
+    assert scripts.processes() == []
+    assert load(scripts.place) is None
+
+
+def test_a_layer_waits_until_the_one_before_is_ready(scripts: Any, until: Until) -> None:
+    scripts.start([("server", "server", "held")], AGENT)
+    until(lambda: scripts.events() == ["start server"], "the server has started")
+    state = until(scripts.state, "the state is written")
+    assert [part.stage for part in state.parts] == ["starting", "waiting"]
+    (scripts.folder / "go").touch()
+    until(scripts.is_ready, "all is ready")
+    assert scripts.events() == ["start server", "start agent"]
+
+
+def test_what_is_killed_is_started_again_and_said(scripts: Any, until: Until) -> None:
+    scripts.up(SERVER, AGENT, first_pause=0.05)
+    for name in ("agent", "server"):
+        before = scripts.pid_of(name)
+        os.kill(before, signal.SIGKILL)
+        until(lambda name=name: scripts.part(name).restarts == 1 and scripts.is_ready(), f"{name} is back")
+        assert scripts.pid_of(name) != before
+        assert f"{name:<14} killed by SIGKILL; starts again in 0.05 s" in scripts.output
+        assert re.search(rf"{name} +ready again after .* \(restart 1\)", scripts.output)
+
+
+def test_what_dies_again_and_again_waits_longer_each_time(scripts: Any, until: Until) -> None:
+    scripts.start(SERVER, [("agent", "pool", "brief")], first_pause=0.02, longest_pause=0.08)
+    until(lambda: scripts.output.count("starts again") >= 5, "five deaths")
+    pauses = re.findall(r"agent +exit code 0; starts again in ([\d.]+) s", scripts.output)
+    assert pauses[:5] == ["0.02", "0.04", "0.08", "0.08", "0.08"]
+
+
+def test_a_part_that_gives_up_ends_the_start_with_its_own_words(scripts: Any) -> None:
+    scripts.start(SERVER, HELPERS, [("agent", "pool", "gives-up")], TASKS)
+    assert scripts.ended() == 1
+    assert "error: agent ended before it was ready: exit code 3" in scripts.output
+    assert "  no database is configured" in scripts.output
+    assert "start tasks" not in scripts.events()
+    assert scripts.processes() == []
+    state = load(scripts.place)
+    assert state is not None
+    assert (state.phase, state.running, state.leftovers) == (Phase.FAILED, False, [])
+    assert "no database is configured" in state.error
+
+
+def test_a_part_that_is_never_ready_is_named_with_what_is_missing(scripts: Any) -> None:
+    scripts.start(SERVER, [("agent", "pool", "never")], start=0.5)
+    assert scripts.ended() == 1
+    assert "error: agent not ready after 0.5 s: it has not written its file" in scripts.output
+    assert scripts.processes() == []
+
+
+def test_a_part_that_is_killed_while_it_starts_is_tried_again(scripts: Any, until: Until) -> None:
+    scripts.start([("server", "server", "held")], AGENT, first_pause=0.02)
+    until(lambda: scripts.events() == ["start server"], "the server has started")
+    os.kill(scripts.pid_of("server"), signal.SIGKILL)
+    until(lambda: scripts.events() == ["start server"] * 2, "the server has started again")
+    (scripts.folder / "go").touch()
+    until(scripts.is_ready, "all is ready")
+
+
+def test_stopping_takes_at_most_15_seconds_whatever_the_parts_do(scripts: Any) -> None:
+    scripts.up([("server", "server", "stubborn")], [("gateway", "helper", "stubborn")], [("agent", "pool", "stubborn")])
+    began = time.monotonic()
+    scripts.send(signal.SIGTERM)
+    assert scripts.ended() == 0
+    assert time.monotonic() - began < 15
+    assert scripts.processes() == []
+    assert "did not stop when asked to; killed" in scripts.output
+
+
+def test_a_second_ctrl_c_does_not_wait(scripts: Any, until: Until) -> None:
+    for_ever = {"pool": 600, "helper": 600, "server": 600}
+    scripts.up(SERVER, [("agent", "pool", "stubborn")], stop=for_ever)
+    scripts.send(signal.SIGINT)
+    until(lambda: scripts.part("agent").stage == "stopping", "it stops")
+    scripts.send(signal.SIGINT)
+    assert scripts.ended() == 0
+    assert scripts.processes() == []
+
+
+def test_ctrl_c_while_it_starts_stops_what_has_started(scripts: Any, until: Until) -> None:
+    scripts.start(SERVER, [("agent", "pool", "held")])
+    until(lambda: "start agent" in scripts.events(), "the agent has started")
+    scripts.send(signal.SIGINT)
+    assert scripts.ended() == 128 + signal.SIGINT
+    assert scripts.processes() == []
+    assert load(scripts.place) is None
+
+
+def test_ctrl_c_while_a_part_waits_to_be_started_again_stops_the_rest(scripts: Any, until: Until) -> None:
+    scripts.up(SERVER, AGENT, first_pause=600, longest_pause=600)
+    os.kill(scripts.pid_of("agent"), signal.SIGKILL)
+    until(lambda: scripts.part("agent").stage == "restarting", "the agent waits")
+    scripts.send(signal.SIGINT)
+    assert scripts.ended() == 0
+    assert scripts.processes() == []
+
+
+def test_children_of_a_part_end_with_it(scripts: Any, until: Until) -> None:
+    scripts.up([("agent", "pool", "parent")], first_pause=0.02)
+    until(lambda: scripts.events().count("start agent-child") == 1, "it has a child")
+    os.kill(scripts.pid_of("agent"), signal.SIGKILL)
+    until(lambda: scripts.events().count("start agent-child") == 2, "it has a child again")
+    until(lambda: len(scripts.processes()) == 2, "the first child is gone")
+    scripts.send(signal.SIGTERM)
+    assert scripts.ended() == 0
+    until(lambda: scripts.processes() == [], "nothing is left")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills children together with their parent")
+def test_a_killed_supervisor_takes_everything_with_it_and_the_next_one_starts_afresh(
+    scripts: Any, until: Until
+) -> None:
+    scripts.up(SERVER, [("agent", "pool", "stubborn")])
+    scripts.send(signal.SIGKILL)
+    scripts.ended()
+    until(lambda: scripts.processes() == [], "nothing is left")
+    state = load(scripts.place)
+    assert state is not None
+    assert not state.running
+    scripts.up(SERVER, AGENT)
+    scripts.send(signal.SIGTERM)
+    assert scripts.ended() == 0
+
+
+def test_only_one_supervisor_runs_in_a_place(scripts: Any) -> None:
+    scripts.up(SERVER)
+    second = type(scripts)(scripts.folder)
+    second.start(SERVER)
+    assert second.ended() == 9
+    assert scripts.is_ready()
+    assert scripts.events() == ["start server"]
+
+
+def test_down_stops_it_from_outside_and_says_when_nothing_runs(scripts: Any) -> None:
+    scripts.up(SERVER, AGENT)
+    assert stop(scripts.place, lambda _: None) == (True, [])
+    assert scripts.ended() == 0
+    assert scripts.events()[2:] == ["stop agent", "stop server"]
+    assert stop(scripts.place, lambda _: None) == (False, [])
+
+
+def test_a_supervisor_that_hangs_is_killed_by_down(scripts: Any, monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
+    monkeypatch.setattr("sagamesh.stack.control._PATIENCE", 0.5)
+    scripts.up(SERVER, AGENT)
+    scripts.send(signal.SIGSTOP)
+    supervised, _ = stop(scripts.place, lambda _: None)
+    assert supervised
+    assert scripts.ended() == -signal.SIGKILL
+    until(lambda: scripts.processes() == [], "nothing is left")
+
+
+def test_a_closed_terminal_stops_everything_in_order(scripts: Any, until: Until) -> None:
+    read, write = os.pipe()
+    scripts.start(SERVER, AGENT, stdout=write, first_pause=0.02)
+    os.close(write)
+    until(scripts.is_ready, "all is ready")
+    os.close(read)
+    os.kill(scripts.pid_of("agent"), signal.SIGKILL)  # a change, which nobody can be told
+    assert scripts.ended() == 141
+    assert scripts.processes() == []
+    assert load(scripts.place) is None
