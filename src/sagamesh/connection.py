@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.plugin import SimplePlugin
@@ -12,6 +15,9 @@ from sagamesh.plugin import SagameshPlugin
 __all__ = ["DEFAULT_ADDRESS", "connect_temporal"]
 
 DEFAULT_ADDRESS = "localhost:7233"
+
+CONNECT_WITHIN: Final = 8.0
+"""Seconds. What accepts a connection and then says nothing would hold up the SDK for half a minute."""
 
 
 async def connect_temporal(
@@ -29,11 +35,12 @@ async def connect_temporal(
         config = ClientConfig.load_client_connect_config()
     except Exception as error:  # the SDK raises plain RuntimeError and ValueError here
         raise DefinitionError(f"the Temporal profile or environment is not valid: {error}") from error
-    config.setdefault("target_host", address or DEFAULT_ADDRESS)
+    target = config.setdefault("target_host", address or DEFAULT_ADDRESS)
     try:
-        return await Client.connect(**config, plugins=[plugin or SagameshPlugin()], identity=identity)
-    except RuntimeError as error:
-        raise unreachable(config["target_host"], config.get("namespace", "default")) from error
+        async with asyncio.timeout(CONNECT_WITHIN):
+            return await Client.connect(**config, plugins=[plugin or SagameshPlugin()], identity=identity)
+    except (RuntimeError, TimeoutError) as error:
+        raise unreachable(target, config.get("namespace", "default")) from error
 
 
 def unreachable(target: str, namespace: str) -> ServerUnreachable:
