@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,15 @@ class Stack:
         address: str = self.state()["address"]
         return address
 
+    async def pid(self, part: str) -> int:
+        """The process of a part, as soon as it is ready."""
+        while True:
+            [found] = [known for known in self.state()["parts"] if known["name"] == part]
+            if found["stage"] == "ready" and found["process"] is not None:
+                pid: int = found["process"]["pid"]
+                return pid
+            await asyncio.sleep(0.1)
+
     @property
     def sources(self) -> Sources:
         ports = {part["name"]: part["ports"] for part in self.state()["parts"]}
@@ -80,8 +91,21 @@ class Stack:
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A stack that runs; it is stopped at the end, and must leave no process."""
-    made = Stack(tmp_path / "stack")
+    """A stack for a test that breaks it; it is stopped at the end."""
+    with _running(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack for tests that only use it, or kill what comes back by itself."""
+    with _running(tmp_path_factory.mktemp("shared")) as made:
+        yield made
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[Stack]:
+    made = Stack(folder / "stack")
     made.up()
     try:
         yield made

@@ -53,18 +53,24 @@ def mixed(prefix: str, count: int) -> list[Sent]:
 
 
 class Shop:
-    """A client that goes on when the server is killed under it, as a shop's backend would."""
+    """A client that goes on when the server is killed under it, as a shop's backend would.
+
+    - `patience`: seconds for which the server may stay away.
+    """
 
     def __init__(self, address: str, *, patience: float) -> None:
         self._address = address
-        self._deadline = time.monotonic() + patience
+        self._patience = patience
+        self._away_since: float | None = None
         self._client: Client | None = None
 
     async def place(self, sent: Sent) -> TaskHandle[OrderResult]:
         """Send an order until the server has it; sending twice is one order."""
         while True:
             try:
-                return await (await self._connected()).start(order, sent.request, id=sent.id)
+                handle = await (await self._connected()).start(order, sent.request, id=sent.id)
+                self._away_since = None
+                return handle
             except (ServerUnreachable, RPCError):
                 await self._again()
 
@@ -79,6 +85,7 @@ class Shop:
             except TaskFailed as error:
                 return error.failure.type, EndedOrder(sent.id, sent.request, completed=False)
             else:
+                self._away_since = None
                 return "completed", EndedOrder(sent.id, sent.request, completed=True, notified=result.notified)
 
     async def endings(self, orders: Sequence[Sent]) -> list[tuple[str, EndedOrder]]:
@@ -91,6 +98,7 @@ class Shop:
         return self._client
 
     async def _again(self) -> None:
-        if time.monotonic() > self._deadline:
+        self._away_since = self._away_since or time.monotonic()
+        if time.monotonic() - self._away_since > self._patience:
             raise TimeoutError("the server did not come back in time")
         await asyncio.sleep(0.2)
