@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 __all__ = ["API_KEY_SETTING", "URL_SETTING", "GatewayError", "Intent", "Problem", "Refund", "Stripe", "retry_after"]
 
-API_KEY_SETTING: Final = "SAGAMESH_PAYMENT_API_KEY"
+API_KEY_SETTING: Final = "SAGAMESH_PAYMENT_KEY"
 URL_SETTING: Final = "SAGAMESH_PAYMENT_URL"
 """The environment variables that messages name to the person who has to correct them."""
 

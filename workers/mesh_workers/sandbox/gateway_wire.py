@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -37,7 +36,7 @@ def authenticate(request: Request) -> None:
     if scheme.lower() == "basic":
         try:
             value = base64.b64decode(value, validate=True).decode().partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # neither base64 nor text
             value = ""
     elif scheme.lower() != "bearer":
         value = ""
