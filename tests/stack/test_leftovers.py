@@ -17,7 +17,7 @@ from sagamesh.stack.overview import overview
 from sagamesh.stack.part import Timing
 from sagamesh.stack.place import Place
 from sagamesh.stack.process import ProcessId
-from sagamesh.stack.state import Kind, PartState, StackState, Stage, load, running_address, running_web, save
+from sagamesh.stack.state import Kind, PartState, Phase, StackState, Stage, load, running_address, running_web, save
 
 Until: TypeAlias = Callable[[Callable[[], Any], str], Any]
 Orphan: TypeAlias = Callable[[str, Kind, str], PartState]
@@ -61,7 +61,7 @@ def killed(place: Place, *parts: PartState) -> StackState:
     """The state as a supervisor leaves it that is killed while everything is ready."""
     state = StackState(
         supervisor=dead(),
-        phase="ready",  # type: ignore[arg-type]
+        phase=Phase.READY,
         root=place.root,
         folder=place.folder,
         address="127.0.0.1:7233",

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
@@ -57,10 +58,14 @@ def test_what_is_killed_is_started_again_and_said(scripts: Any, until: Until) ->
     for name in ("agent", "server"):
         before = scripts.pid_of(name)
         os.kill(before, signal.SIGKILL)
-        until(lambda name=name: scripts.part(name).restarts == 1 and scripts.is_ready(), f"{name} is back")
+        until(partial(_back, scripts, name), f"{name} is back")
         assert scripts.pid_of(name) != before
         assert f"{name:<14} killed by SIGKILL; starts again in 0.05 s" in scripts.output
         assert re.search(rf"{name} +ready again after .* \(restart 1\)", scripts.output)
+
+
+def _back(scripts: Any, name: str) -> bool:
+    return bool(scripts.part(name).restarts == 1 and scripts.is_ready())
 
 
 def test_what_dies_again_and_again_waits_longer_each_time(scripts: Any, until: Until) -> None:

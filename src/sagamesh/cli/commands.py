@@ -12,26 +12,20 @@ from sagamesh.cli import output
 
 __all__ = ["Commands", "options"]
 
-PIPE_CLOSED = 141
-"""As a shell reports a program that SIGPIPE ended: what read its output has left."""
-
 
 class Commands(TyperGroup):
     """Runs a command and explains what it raises."""
 
-    def invoke(self, ctx: Any) -> object:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name.
 
         Raises:
             typer.Exit: with the exit code of a known error, which has been printed.
         """
         try:
-            result: object = super().invoke(ctx)
-            # Here, where a closed pipe is still understood, and not at the end of the process.
-            output.flush()
+            return super().invoke(ctx)
         except BrokenPipeError:
-            output.silence()
-            raise typer.Exit(PIPE_CLOSED) from None
+            raise  # no error: see `sagamesh.cli.main`
         except OSError as error:
             raise typer.Exit(output.fail(error)) from error
         except Exception as error:
@@ -41,7 +35,6 @@ class Commands(TyperGroup):
             if isinstance(error, SagameshError):
                 raise typer.Exit(output.fail(error)) from error
             raise
-        return result
 
 
 def _version(wanted: bool) -> None:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import typer
 
-__all__ = ["DEFECT", "execute", "program", "run"]
+__all__ = ["DEFECT", "PIPE_CLOSED", "execute", "program", "run"]
 
 DEFECT = 70
 """The exit code for what no command expects: a defect, or an output that cannot be written."""
+
+PIPE_CLOSED = 141
+"""As a shell reports a program that SIGPIPE ended: what read its output has left. That is no error."""
 
 _NOT_INSTALLED = 2
 
@@ -55,6 +58,8 @@ def execute(arguments: Sequence[str]) -> int:
     try:
         commands(args=list(arguments), prog_name="sagamesh")
     except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return PIPE_CLOSED
         # Typer ends every command so, with a number; another code would be a message.
         return leaving.code if isinstance(leaving.code, int) else DEFECT
     except BaseException:
@@ -74,6 +79,8 @@ def run() -> NoReturn:
         try:
             if stream is not None:  # closed by whoever started this process
                 stream.flush()
+        except BrokenPipeError:
+            code = code or PIPE_CLOSED
         except OSError:
             code = code or DEFECT  # what was printed has not arrived, so this was no success
     os._exit(code)

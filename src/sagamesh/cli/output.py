@@ -7,6 +7,7 @@ the other.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Coroutine, Sequence
@@ -31,6 +32,7 @@ __all__ = [
     "console",
     "exit_code",
     "fail",
+    "flush",
     "print_json",
     "print_table",
     "print_text",
@@ -48,7 +50,7 @@ class _Console(Console):
     """A console that leaves it to the caller what a closed pipe means, instead of ending the process."""
 
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class _Mode:
@@ -159,8 +161,3 @@ def flush() -> None:
         OSError: when it cannot be written; BrokenPipeError when nobody reads it.
     """
     sys.stdout.flush()
-
-
-def silence() -> None:
-    """Point standard output nowhere: its reader has gone, and what is still buffered must not fail once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
