@@ -7,13 +7,13 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from temporalio import client as temporal
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
-from sagamesh.errors import Refused, SagameshError, TaskCancelled, TaskFailed, TaskNotFound
-from sagamesh.failure import Failure, failure_of
+from sagamesh.errors import InvalidInput, Refused, SagameshError, TaskCancelled, TaskFailed, TaskNotFound
+from sagamesh.failure import Failure, failure_of, field_problems
 from sagamesh.reply import OVERDUE, reply
 from sagamesh.status import ApprovalStatus, Decision, OperatorDecision, TaskStatus
 from sagamesh.task import Out
@@ -116,9 +116,10 @@ class TaskHandle(Generic[Out]):
         Raises:
             Refused: `NotAwaitingApproval` or `AlreadyDecided`; `AlreadyEnded` when the task has ended; `NoAnswer` when
                 no worker answers in time.
+            InvalidInput: without a name, or with a reason that is too long.
             TaskNotFound, ServerUnreachable: as they say.
         """
-        return await self._update("approve", Decision(by=by, reason=reason), ApprovalStatus)
+        return await self._update("approve", _decision(by, reason), ApprovalStatus)
 
     async def reject(self, *, by: str, reason: str = "") -> ApprovalStatus:
         """Say no to the task's open question; the task is undone and fails as `Rejected`.
@@ -126,7 +127,7 @@ class TaskHandle(Generic[Out]):
         Raises:
             as `approve`.
         """
-        return await self._update("reject", Decision(by=by, reason=reason), ApprovalStatus)
+        return await self._update("reject", _decision(by, reason), ApprovalStatus)
 
     async def operator(self, decision: OperatorDecision) -> TaskStatus:
         """Decide about a step whose undo failed.
@@ -196,3 +197,10 @@ class TaskHandle(Generic[Out]):
 def _ended(described: temporal.WorkflowExecutionDescription) -> Refused:
     word = described.status.name.lower().replace("_", " ") if described.status else "unknown"
     return Refused("AlreadyEnded", f"task {described.id} has ended already: {word}")
+
+
+def _decision(by: str, reason: str) -> Decision:
+    try:
+        return Decision(by=by, reason=reason)
+    except ValidationError as error:
+        raise InvalidInput("the decision", field_problems(error)) from None

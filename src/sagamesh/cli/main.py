@@ -30,20 +30,20 @@ def program() -> typer.Typer:
     """
     import typer
 
-    from sagamesh.cli import fleet, replay, stack
+    from sagamesh.cli import decisions, fleet, replay, stack, tasks
     from sagamesh.cli.commands import Commands, options
 
     app = typer.Typer(
         name="sagamesh",
         cls=Commands,
         help="Durable multi-agent tasks on Temporal.",
-        epilog="Exit codes: 0 done, 1 the task failed, 2 wrong usage or input, 3 the server cannot be reached.",
+        epilog="Exit codes: 0 done, 1 the task failed or refused, 2 wrong usage or input, 3 the server cannot be reached.",
         no_args_is_help=True,
         # Typer's own tracebacks print the values of variables, and some of them are secrets.
         pretty_exceptions_enable=False,
     )
     app.callback()(options)
-    for module in (stack, fleet, replay):
+    for module in (stack, tasks, decisions, fleet, replay):
         module.register(app)
     return app
 
@@ -60,8 +60,12 @@ def execute(arguments: Sequence[str]) -> int:
     except SystemExit as leaving:
         if isinstance(leaving.__context__, BrokenPipeError):
             return PIPE_CLOSED
-        # Typer ends every command so, with a number; another code would be a message.
-        return leaving.code if isinstance(leaving.code, int) else DEFECT
+        if isinstance(leaving.code, int):
+            return leaving.code
+        # Typer ends every command with a number. Anything else comes from a project's own code, and means what it
+        # means to Python: a message, and failure.
+        sys.stderr.write(f"{leaving.code}\n")
+        return 1
     except BaseException:
         traceback.print_exc()
         sys.stderr.write("error: a defect in sagamesh or in your project, not in what you typed; please report it\n")

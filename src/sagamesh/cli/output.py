@@ -107,12 +107,14 @@ def _aligned(rows: Sequence[Sequence[str | Text]]) -> list[str]:
 
 def exit_code(error: Exception) -> int:
     """The exit code that an error stands for."""
-    from sagamesh.errors import ServerUnreachable, TaskFailed
+    from sagamesh.errors import Refused, ServerUnreachable, TaskFailed
     from sagamesh.stack.errors import PortTaken, StackFailed
 
     if isinstance(error, ServerUnreachable):
         return UNREACHABLE
-    if isinstance(error, TaskFailed) or (isinstance(error, StackFailed) and not isinstance(error, PortTaken)):
+    if isinstance(error, (TaskFailed, Refused)) or (
+        isinstance(error, StackFailed) and not isinstance(error, PortTaken)
+    ):
         return TASK_FAILED
     return WRONG_INPUT
 

@@ -1,0 +1,65 @@
+"""From the options of `list` to the server's list filter."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+__all__ = ["StatusWord", "list_filter", "status_word"]
+
+StatusWord: TypeAlias = Literal[
+    "running", "completed", "failed", "cancelled", "awaiting_approval", "compensating", "needs_operator"
+]
+
+# How a task ended, the engine knows best: a terminated task has not said anything any more.
+_ENDED: Final = {
+    "completed": "ExecutionStatus = 'Completed'",
+    "failed": "ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut')",
+    "cancelled": "ExecutionStatus = 'Canceled'",
+}
+
+
+def list_filter(
+    *,
+    needs_operator: bool = False,
+    task: str = "",
+    status: StatusWord | None = None,
+    customer: str = "",
+    query: str = "",
+) -> str:
+    """The filter that all of these pass; empty for every task.
+
+    Raises:
+        InvalidInput: for a customer that the engine's filter has no way to write.
+    """
+    from sagamesh.attributes import CUSTOMER, NEEDS_OPERATOR, STATUS
+
+    parts = []
+    if needs_operator:
+        parts.append(f"{NEEDS_OPERATOR.name} = true AND ExecutionStatus = 'Running'")
+    if task:
+        parts.append(f"WorkflowType = {_quoted(task, '--task')}")
+    if status is not None:
+        parts.append(_ENDED.get(status) or f"{STATUS.name} = '{status}' AND ExecutionStatus = 'Running'")
+    if customer:
+        parts.append(f"{CUSTOMER.name} = {_quoted(customer, '--customer')}")
+    if query:
+        parts.append(f"({query})" if parts else query)
+    return " AND ".join(parts)
+
+
+def status_word(execution: str, stage: str) -> str:
+    """One word for where a task is: how the engine says that it ended, else the stage that it gave itself."""
+    if execution == "running":
+        return stage or execution
+    return {"canceled": "cancelled", "continued_as_new": "continued"}.get(execution, execution)
+
+
+def _quoted(text: str, option: str) -> str:
+    for quote in "'\"":
+        if quote not in text and "\\" not in text:
+            return f"{quote}{text}{quote}"
+    from sagamesh.errors import InvalidInput
+    from sagamesh.failure import FieldProblem
+
+    problem = f"{text!r} holds both kinds of quotation mark, or a backslash"
+    raise InvalidInput(option, [FieldProblem(field="", problem=problem)])
