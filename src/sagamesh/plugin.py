@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import WorkerConfig, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from sagamesh.converter import data_converter
 from sagamesh.errors import SagameshError
 from sagamesh.interceptor import TaskInterceptor
+from sagamesh.sandbox import Sandbox
 
 __all__ = ["PASSTHROUGH", "SagameshPlugin"]
 
@@ -39,8 +41,11 @@ class SagameshPlugin(SimplePlugin):
         def runner(existing: WorkflowRunner | None) -> WorkflowRunner:
             if existing is not None and not isinstance(existing, SandboxedWorkflowRunner):
                 return existing  # chosen by hand, such as an unsandboxed runner for a debugger
-            restrictions = existing.restrictions if existing is not None else SandboxRestrictions.default
-            return SandboxedWorkflowRunner(restrictions.with_passthrough_modules(*PASSTHROUGH, *passthrough))
+            existing = existing or SandboxedWorkflowRunner()
+            restrictions = existing.restrictions.with_passthrough_modules(*PASSTHROUGH, *passthrough)
+            if type(existing) is SandboxedWorkflowRunner:
+                return Sandbox(restrictions, existing.runner_class)
+            return replace(existing, restrictions=restrictions)
 
         super().__init__(
             "sagamesh",
@@ -50,13 +55,20 @@ class SagameshPlugin(SimplePlugin):
             workflow_failure_exception_types=[SagameshError],
         )
 
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """As the base class, and spare the worker the work that only codecs and external storage need."""
+        config = super().configure_worker(config)
+        converter = config["client"].data_converter
+        runner = config["workflow_runner"]
+        if isinstance(runner, Sandbox):
+            config["workflow_runner"] = runner.serving(converter)
+        return config
+
 
 def _converter(existing: DataConverter | None) -> DataConverter:
     # A codec or external storage that the caller configured stays; only the payload converter is ours.
     if existing is None or existing is DataConverter.default:
         return data_converter
     if existing.payload_converter_class is DataConverter.default.payload_converter_class:
-        from dataclasses import replace
-
         return replace(existing, payload_converter_class=data_converter.payload_converter_class)
     return existing
