@@ -62,6 +62,9 @@ class SagameshPlugin(SimplePlugin):
         runner = config["workflow_runner"]
         if isinstance(runner, Sandbox):
             config["workflow_runner"] = runner.serving(converter)
+        if converter.external_storage is None:
+            # One at a time means here: without a task of its own for each payload that is not stored anywhere.
+            config["max_workflow_task_external_storage_concurrency"] = 1
         return config
 
 
