@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
 from temporalio.converter import (
@@ -43,6 +43,9 @@ class CheckedJSONConverter(PydanticJSONPlainPayloadConverter):
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         """As the base class; raises ApplicationError `InvalidInput` with the fields in its details."""
         try:
+            # A model brings its own validator; the base class would build an adapter around it in each run of a task.
+            if isinstance(type_hint, type) and issubclass(type_hint, BaseModel):
+                return type_hint.model_validate_json(payload.data)
             return super().from_payload(payload, type_hint)
         except ValidationError as error:
             fields = field_problems(error)
@@ -58,12 +61,16 @@ class CheckedPayloadConverter(CompositePayloadConverter):
     """The engine's default converters with JSON by pydantic, checked."""
 
     def __init__(self) -> None:
-        super().__init__(
-            *(
-                CheckedJSONConverter() if isinstance(converter, JSONPlainPayloadConverter) else converter
-                for converter in DefaultPayloadConverter.default_encoding_payload_converters
-            )
-        )
+        super().__init__(*_CONVERTERS)
+
+
+# Made once: the engine makes a payload converter for each task, and two more each time that one goes on. The cache of
+# adapters is small because a type that was loaded in a task's sandbox lives as long as its entry.
+_JSON = CheckedJSONConverter(max_cached_type_adapters=64)
+_CONVERTERS = tuple(
+    _JSON if isinstance(converter, JSONPlainPayloadConverter) else converter
+    for converter in DefaultPayloadConverter.default_encoding_payload_converters
+)
 
 
 data_converter = DataConverter(payload_converter_class=CheckedPayloadConverter)
