@@ -19,6 +19,7 @@ import pytest
 from sagamesh.stack.place import Place
 from sagamesh.stack.state import PartState, Phase, StackState, load
 
+PROGRAM = Path(__file__).with_name("stack_program.py")
 PATIENCE = 30.0
 """Seconds after which something that a test waits for has not happened. Far more than anything takes."""
 
@@ -51,15 +52,18 @@ class ScriptStack:
         """All that the supervisor has printed."""
         return (self.folder / "output").read_text()
 
-    def start(self, *layers: list[tuple[str, str, str]], stdout: int | None = None, **timing: Any) -> None:
-        """Start the supervisor; does not wait."""
+    def start(
+        self, *layers: list[tuple[str, str, str]], stderr: int | None = None, ignoring: str = "", **timing: Any
+    ) -> None:
+        """Start the supervisor, with the signal `ignoring` ignored; does not wait."""
         specification = json.dumps({"folder": str(self.folder), "layers": layers, "timing": timing})
+        ignore = f"trap '' {ignoring};" if ignoring else ""
         with (self.folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("stack_program.py")), specification],
+                ["/bin/sh", "-c", f'{ignore} exec "$@"', "sh", sys.executable, str(PROGRAM), specification],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=output if stdout is None else stdout,
+                stderr=output if stderr is None else stderr,
                 start_new_session=True,
             )
 
@@ -95,7 +99,11 @@ class ScriptStack:
         return process.pid
 
     def send(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
+        """Send a signal; Ctrl-C as a terminal does, to the whole process group."""
+        if number == signal.SIGINT:
+            os.killpg(self.pid, number)
+        else:
+            os.kill(self.pid, number)
 
     def ended(self) -> int:
         """Wait for the supervisor's end; its exit code."""

@@ -4,7 +4,7 @@
 
 plain: ready at once, stops when asked to. stubborn: ignores SIGTERM. gives-up: ends before it is ready, and says why.
 never: runs, but is never ready. brief: is ready, then ends by itself once its state was seen. held: ready once the file
-`go` exists. parent: has a stubborn child.
+`go` exists. once: is ready in its first life only. parent: has a stubborn child.
 """
 
 import os
@@ -36,7 +36,8 @@ if mode == "parent":
     subprocess.Popen([sys.executable, "-I", "-S", __file__, f"{name}-child", str(folder), "stubborn"])
 while mode == "held" and not (folder / "go").exists():
     time.sleep(0.02)
-if mode != "never":
+lives = sum(line.startswith(f"start {name} ") for line in (folder / "events").read_text().splitlines())
+if mode != "never" and not (mode == "once" and lives > 1):
     (folder / f"{name}.ready").write_text(str(os.getpid()))
     print("here I am", flush=True)
 while mode == "brief" and not (folder / f"{name}.seen.{os.getpid()}").exists():

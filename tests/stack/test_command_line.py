@@ -51,10 +51,10 @@ def sagamesh(folder: Path, *arguments: str, **options: Any) -> subprocess.Comple
         (InvalidInput("x", []), 2),
         (TaskNotFound("x"), 2),
         (TaskConflict("x"), 2),
-        (Refused("PastPointOfNoReturn", "x"), 2),
         (PortTaken("x"), 2),
         (FileNotFoundError("x"), 2),
         (StackFailed("x"), 1),
+        (Refused("PastPointOfNoReturn", "x"), 1),
         (ServerUnreachable("x"), 3),
     ],
 )
@@ -113,6 +113,7 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
         (DefinitionError("no app"), 2, "error: no app"),
         (FileNotFoundError(2, "No such file", "order.json"), 2, "error: [Errno 2] No such file: 'order.json'"),
         (KeyboardInterrupt(), 130, ""),
+        (SystemExit("the roof is gone"), 1, "the roof is gone"),
         (ZeroDivisionError("seven"), 70, "ZeroDivisionError: seven"),
     ],
 )

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from sagamesh.stack.control import stop
-from sagamesh.stack.state import Phase, load
+from sagamesh.stack.control import claim, follow, stop
+from sagamesh.stack.lock import Lock
+from sagamesh.stack.state import Phase, StackState, load
 
 Until: TypeAlias = Callable[[Callable[[], Any], str], Any]
 
@@ -93,6 +94,15 @@ def test_a_part_that_is_never_ready_is_named_with_what_is_missing(scripts: Any) 
     assert scripts.ended() == 1
     assert "error: agent not ready after 0.5 s: it has not written its file" in scripts.output
     assert scripts.processes() == []
+
+
+def test_a_part_that_is_not_ready_again_is_killed_and_tried_again(scripts: Any, until: Until) -> None:
+    scripts.up(SERVER, [("agent", "pool", "once")], start=2.0, first_pause=0.02)
+    os.kill(scripts.pid_of("agent"), signal.SIGKILL)
+    until(lambda: scripts.part("agent").restarts >= 2, "two restarts")
+    assert "agent          not ready after 2 s: it has not written its file; starts again in" in scripts.output
+    assert len(scripts.processes()) <= 2
+    assert scripts.part("server").restarts == 0
 
 
 def test_a_part_that_is_killed_while_it_starts_is_tried_again(scripts: Any, until: Until) -> None:
@@ -178,6 +188,44 @@ def test_only_one_supervisor_runs_in_a_place(scripts: Any) -> None:
     assert scripts.events() == ["start server"]
 
 
+def test_a_second_up_finds_the_first_while_it_starts_and_when_it_is_ready(scripts: Any, until: Until) -> None:
+    scripts.start([("server", "server", "held")])
+    until(lambda: scripts.events() == ["start server"], "the server has started")
+    found = claim(scripts.place)
+    assert isinstance(found, StackState)
+    assert (found.supervisor.pid, found.phase) == (scripts.pid, Phase.STARTING)
+    (scripts.folder / "go").touch()
+    supervisor = found.supervisor
+    ready = follow(scripts.place, scripts.pid, lambda _: None, lambda: not supervisor.alive)
+    assert ready is not None
+    assert ready.phase is Phase.READY
+    found = claim(scripts.place)
+    assert isinstance(found, StackState)
+    assert found.phase is Phase.READY
+
+
+def test_an_up_during_a_down_waits_until_it_may_start(scripts: Any, until: Until) -> None:
+    scripts.up(SERVER, [("agent", "pool", "stubborn")], stop={"pool": 0.5, "helper": 1, "server": 1})
+    scripts.send(signal.SIGTERM)
+    until(lambda: scripts.part("agent").stage == "stopping", "it stops")
+    claimed = claim(scripts.place)
+    assert isinstance(claimed, Lock)
+    assert scripts.processes() == []
+    claimed.release()
+
+
+def test_a_supervisor_that_ended_without_a_word_is_not_waited_for(scripts: Any) -> None:
+    assert follow(scripts.place, 1, lambda _: None, lambda: True) is None
+
+
+def test_nohup_is_respected(scripts: Any) -> None:
+    scripts.up(SERVER, AGENT, ignoring="HUP")
+    scripts.send(signal.SIGHUP)
+    scripts.send(signal.SIGHUP)
+    assert scripts.is_ready()
+    assert stop(scripts.place, lambda _: None) == (True, [])
+
+
 def test_down_stops_it_from_outside_and_says_when_nothing_runs(scripts: Any) -> None:
     scripts.up(SERVER, AGENT)
     assert stop(scripts.place, lambda _: None) == (True, [])
@@ -198,7 +246,7 @@ def test_a_supervisor_that_hangs_is_killed_by_down(scripts: Any, monkeypatch: py
 
 def test_a_closed_terminal_stops_everything_in_order(scripts: Any, until: Until) -> None:
     read, write = os.pipe()
-    scripts.start(SERVER, AGENT, stdout=write, first_pause=0.02)
+    scripts.start(SERVER, AGENT, stderr=write, first_pause=0.02)
     os.close(write)
     until(scripts.is_ready, "all is ready")
     os.close(read)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from sagamesh.cli.progress import line_about
 from sagamesh.stack.backoff import Backoff
 from sagamesh.stack.log import LARGEST, open_log, tail
 from sagamesh.stack.part import Timing
-from sagamesh.stack.process import ProcessId, exit_text
+from sagamesh.stack.process import ProcessId, dying_with_parent, exit_text
 from sagamesh.stack.server import ServerPorts, server_binary, server_command
 from sagamesh.stack.state import PartState, Stage
 from sagamesh.stack.supervisor import STOP_ORDER
@@ -158,3 +161,19 @@ def test_a_log_that_has_grown_large_is_put_aside(tmp_path: Path) -> None:
 def test_uptime_is_that_of_a_process_that_runs() -> None:
     gone = ProcessId(pid=2**22 + 1, created=0, command=("none",))
     assert PartState(name="agent", kind="pool", log=Path("agent.log"), process=gone).uptime is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the launcher is for Linux")
+@pytest.mark.parametrize(
+    ("parent", "program", "code", "said"),
+    [
+        (os.getpid(), sys.executable, 0, ""),
+        (1, sys.executable, 1, ""),
+        (os.getpid(), "/no/such/program", 1, "cannot run /no/such/program: No such file or directory"),
+    ],
+    ids=["runs", "parent has gone", "no such program"],
+)
+def test_the_launcher(parent: int, program: str, code: int, said: str) -> None:
+    launched = [*dying_with_parent([])[:-1], str(parent), program, "-c", ""]
+    ran = subprocess.run(launched, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr.strip()) == (code, said)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -110,12 +109,12 @@ class StackState(BaseModel):
 
 
 def save(place: Place, state: StackState) -> None:
-    """Write the state so that a reader sees the old or the new one, never a mixture.
+    """Write the state so that a reader sees the old or the new one, never a mixture. Only the lock's holder may.
 
     Raises:
         OSError: when it cannot be written.
     """
-    draft = place.state.with_suffix(f".{os.getpid()}")
+    draft = place.state.with_suffix(".new")
     draft.write_text(state.model_dump_json(indent=1), encoding="utf-8")
     draft.replace(place.state)
 
