@@ -54,13 +54,18 @@ class Client:
         self.temporal = temporal_client
 
     @classmethod
-    async def connect(cls, *, plugin: SimplePlugin | None = None, address: str | None = None) -> Self:
-        """Connect as the standard environment and profile file say; `address` is for when they name none.
+    async def connect(
+        cls, *, plugin: SimplePlugin | None = None, address: str | None = None, identity: str | None = None
+    ) -> Self:
+        """Connect as the standard environment and profile file say.
+
+        - `address`: `host:port` for when they name none.
+        - `identity`: who this is, in the history of the tasks that it starts and cancels; default `<pid>@<host>`.
 
         Raises:
             ServerUnreachable: when the server does not answer.
         """
-        return cls(await connect_temporal(plugin=plugin, address=address))
+        return cls(await connect_temporal(plugin=plugin, address=address, identity=identity))
 
     async def start(self, task: Task[In, Out], arg: In, *, id: str, priority: int | None = None) -> TaskHandle[Out]:
         """Start a task, or find the one that was started with this id and the same input.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from pydantic_core import to_json
 from rich.text import Text
 
 from sagamesh.cli.span import clock, span
@@ -20,7 +21,7 @@ _AXIS = 30
 _QUEUED, _RETRIED, _WORKED, _WAITED, _MOMENT = "░▒█┄◆"
 _LEGEND = (
     (_QUEUED, "in the queue"),
-    (_RETRIED, "earlier attempts"),
+    (_RETRIED, "in the queue or in earlier attempts"),
     (_WORKED, "works"),
     (_WAITED, "waits for a person or a time"),
     (_MOMENT, "a message"),
@@ -38,6 +39,8 @@ def chart(timeline: Timeline, *, link: str = "") -> Text:
     if shown:
         lines += [*_table(timeline, shown), Text()]
     lines += _ending(timeline)
+    for line in lines:
+        line.rstrip()
     return Text("\n").join(lines)
 
 
@@ -54,7 +57,7 @@ def bar(entry: Entry, begin: datetime, end: datetime, now: datetime, width: int 
     if entry.kind in (Kind.APPROVAL, Kind.TIMER):
         cells[first : last + 1] = _WAITED * (last + 1 - first)
     elif entry.kind in (Kind.STEP, Kind.UNDO, Kind.CHILD):
-        before = _RETRIED if entry.attempts > 1 or entry.state is State.RETRYING else _QUEUED
+        before = _QUEUED if entry.queue_wait(now) is not None else _RETRIED
         cells[first : last + 1] = before * (last + 1 - first)
         if entry.started is not None:
             worked = column(entry.started)
@@ -207,9 +210,7 @@ def _ending(timeline: Timeline) -> Iterator[Text]:
     if timeline.failure is not None:
         yield from failure_lines(timeline.failure)
     elif timeline.status == "completed":
-        import json
-
-        yield Text("result: " + json.dumps(timeline.result, ensure_ascii=False))
+        yield Text("result: " + to_json(timeline.result).decode())
     if timeline.worker_wait is not None and timeline.worker_wait > _LONG:
         yield Text(
             f"It waits for a worker of queue {timeline.queue} since {span(timeline.worker_wait)}; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,9 +20,7 @@ By = Annotated[
     str | None,
     typer.Option(
         "--by",
-        envvar="SAGAMESH_USER",
-        help="Who decides; it stands in the task's history. Default: the name of the operating system's user.",
-        show_default=False,
+        help="Who decides; it stands in the task's history. Default: SAGAMESH_USER, else the operating system's user.",
     ),
 ]
 Why = Annotated[str, typer.Option(help="Why; it stands in the task's history.")]
@@ -154,10 +151,7 @@ def _who(by: str | None) -> str:
     from sagamesh.errors import InvalidInput
     from sagamesh.failure import FieldProblem
 
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        problem = "this user has no name; say who decides, with --by or SAGAMESH_USER"
-        raise InvalidInput("--by", [FieldProblem(field="", problem=problem)]) from None
+    who = output.user() if by is None else by
+    if not who.strip():
+        raise InvalidInput("--by", [FieldProblem(field="", problem="say who decides, with --by or SAGAMESH_USER")])
+    return who

@@ -24,7 +24,7 @@ __all__ = ["End", "follow", "news"]
 _FIRST_PAUSE, _PAUSE_GROWTH, _LONGEST_PAUSE = 0.1, 1.5, 2.0
 """Seconds between two questions to a task: often at first, so that quick tasks are seen, then gently."""
 _LAST_ANSWER = 2.0
-"""Seconds for the last question, when the result is there already."""
+"""Seconds for an answer, when the result is there already."""
 
 _STYLES = {
     StepState.DONE: "green",
@@ -140,20 +140,22 @@ async def _result(handle: TaskHandle[Any], telling: _Telling | None) -> Any:
             await asyncio.wait([result], timeout=pause)
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
         await asyncio.wait([result])
-        if answers:  # a quick task has ended before it was asked
-            await _told(handle, telling, asyncio.ensure_future(asyncio.sleep(_LAST_ANSWER)))
+        if answers:  # once more: a quick task has ended before it was asked
+            await _told(handle, telling, result)
         return await result
     finally:
         result.cancel()
 
 
 async def _told(handle: TaskHandle[Any], telling: _Telling, end: asyncio.Future[Any]) -> bool:
-    """Ask for the status, until `end`, and tell it. Whether it makes sense to ask again."""
+    """Ask for the status and tell it; not for long once the end is there. Whether it makes sense to ask again."""
     question = asyncio.ensure_future(handle.status())
     await asyncio.wait([question, end], return_when=asyncio.FIRST_COMPLETED)
+    # Not given up at once: a worker that answers what nobody waits for any more logs a warning.
+    await asyncio.wait([question], timeout=_LAST_ANSWER)
     if not question.done():
         question.cancel()
-        return True
+        return not end.done()
     try:
         telling.tell(question.result())
     except Refused as refused:

@@ -37,7 +37,7 @@ def program() -> typer.Typer:
         name="sagamesh",
         cls=Commands,
         help="Durable multi-agent tasks on Temporal.",
-        epilog="Exit codes: 0 done, 1 the task failed or refused, 2 wrong usage or input, 3 the server cannot be reached.",
+        epilog="Exit codes: 0 done, 1 the task failed or refused, 2 wrong usage or input, 3 the server is unreachable.",
         no_args_is_help=True,
         # Typer's own tracebacks print the values of variables, and some of them are secrets.
         pretty_exceptions_enable=False,

@@ -7,6 +7,7 @@ the other.
 from __future__ import annotations
 
 import asyncio
+import getpass
 import errno
 import os
 import sys
@@ -149,11 +150,23 @@ async def connect(app: App) -> Client:
     Raises:
         ServerUnreachable: when it does not answer.
     """
+    from socket import gethostname
+
     from sagamesh.app import project_root
     from sagamesh.client import Client
     from sagamesh.stack.state import running_address
 
-    return await Client.connect(plugin=app.plugin(), address=running_address(project_root()))
+    return await Client.connect(
+        plugin=app.plugin(), address=running_address(project_root()), identity=f"{user() or 'unknown'}@{gethostname()}"
+    )
+
+
+def user() -> str:
+    """The person at the keyboard: SAGAMESH_USER, else the operating system's user; empty when that has no name."""
+    try:
+        return os.environ.get("SAGAMESH_USER") or getpass.getuser()
+    except (KeyError, OSError):  # the user of a container may have none
+        return ""
 
 
 def flush() -> None:

@@ -205,15 +205,17 @@ async def _waited(client: Client, handle: TaskHandle[Any], facts: dict[str, Any]
 
 
 def _print_end(task_id: str, end: End) -> None:
-    from json import dumps
-
+    from pydantic_core import to_json
     from rich.text import Text
 
     from sagamesh.cli.chart import failure_lines
 
+    if end.status == "cancelled":
+        output.print_text(f"{task_id} is cancelled, and what it did is undone: sagamesh show {task_id}")
+        return
     output.print_text(Text.assemble(f"{task_id} ", (end.status, "green" if end.failure is None else "red")))
     if end.failure is None:
-        output.print_text(dumps(end.result, indent=2, ensure_ascii=False))
+        output.print_text(to_json(end.result, indent=2).decode())
         return
     for line in failure_lines(end.failure):
         output.print_text(line)

@@ -98,11 +98,14 @@ class Entry:
     def queue_wait(self, now: datetime) -> timedelta | None:
         """How long the first attempt waited for a worker.
 
-        None where that is not known: the engine keeps the times of the last attempt only.
+        None where that is not known: the engine keeps the times of the last attempt only, and of a call that was
+        cancelled or given up between two attempts not even those.
         """
         if self.kind not in (Kind.STEP, Kind.UNDO) or self.attempts > 1 or self.state is State.RETRYING:
             return None
-        return (self.started or self.ended or now) - self.at
+        if self.started is not None:
+            return self.started - self.at
+        return now - self.at if self.open else None
 
     def retried(self) -> timedelta | None:
         """How long the attempts before the last one and the pauses between them took; None where there was one."""
