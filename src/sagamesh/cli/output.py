@@ -7,8 +7,8 @@ the other.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import errno
+import getpass
 import os
 import sys
 from collections.abc import Coroutine, Sequence
