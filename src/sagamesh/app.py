@@ -27,14 +27,17 @@ class Helper:
     It is started as `python -m <module> --host 127.0.0.1 --port <port> --dir <its own folder>`, and stopped by SIGTERM.
 
     - `port`: the one it takes unless told otherwise.
-    - `ready_path`: answers 2xx to a GET once the helper is ready; None when an open port says so.
-    - `provides`: environment variables for the pools; `{port}` and `{dir}` are filled in.
-    - `link`: what a person may open in a browser, `{port}` filled in; empty for none.
+    - `http_port`: a second one, passed as `--http-port`, for a helper whose first port speaks something else than HTTP.
+    - `ready_path`: answers 2xx to a GET (on `http_port`, where there is one) once the helper is ready; None when an
+      open port says so.
+    - `provides`: environment variables for the pools; `{port}`, `{http_port}` and `{dir}` are filled in.
+    - `link`: what a person may open in a browser, `{port}` and `{http_port}` filled in; empty for none.
     """
 
     name: str
     module: str
     port: int
+    http_port: int | None = None
     ready_path: str | None = None
     provides: Mapping[str, str] = field(default_factory=dict)
     link: str = ""

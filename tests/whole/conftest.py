@@ -84,7 +84,7 @@ class Stack:
         ports = {part["name"]: part["ports"] for part in self.state()["parts"]}
         return Sources(
             gateway=f"http://127.0.0.1:{ports['gateway']['port']}",
-            mailbox=f"http://127.0.0.1:{ports['mailbox']['port'] + 1}",
+            mailbox=f"http://127.0.0.1:{ports['mailbox']['http_port']}",
             inventory=f"sqlite+aiosqlite:///{self.folder / 'data' / 'inventory.db'}",
         )
 

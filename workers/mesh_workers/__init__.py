@@ -38,11 +38,14 @@ app = App(
             name="mailbox",
             module="mesh_workers.sandbox.mailbox",
             port=7302,
+            http_port=7303,
+            ready_path="/health",
             provides={
                 "SAGAMESH_MAIL_HOST": "127.0.0.1",
                 "SAGAMESH_MAIL_PORT": "{port}",
                 "SAGAMESH_MAIL_TLS": "none",
             },
+            link="http://127.0.0.1:{http_port}/",
         ),
     ),
     embedded={

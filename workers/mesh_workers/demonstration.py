@@ -182,7 +182,7 @@ def _sources(state: StackState) -> Sources:
     ports = {part.name: part.ports for part in state.parts}
     return Sources(
         gateway=f"http://127.0.0.1:{ports['gateway']['port']}",
-        mailbox=f"http://127.0.0.1:{ports['mailbox']['port'] + 1}",
+        mailbox=f"http://127.0.0.1:{ports['mailbox']['http_port']}",
         inventory=f"sqlite+aiosqlite:///{state.folder / 'data' / 'inventory.db'}",
     )
 

@@ -61,6 +61,11 @@ def port_requests(app: App, options: PortOptions) -> list[PortRequest]:
             )
             for helper in app.helpers
         ),
+        *(
+            PortRequest(_http(helper), helper.http_port if options.grpc else 0, "--port 0")
+            for helper in app.helpers
+            if helper.http_port is not None
+        ),
     ]
 
 
@@ -110,10 +115,10 @@ def plan(app: App, place: Place, ports: Mapping[str, int]) -> list[list[Part]]:
         "TEMPORAL_CONFIG_FILE": os.devnull,
     }
     for helper in app.helpers:
-        shared |= _filled(helper.provides, port=ports[helper.name], dir=place.data / helper.name)
+        shared |= _filled(helper.provides, **_numbers(helper, ports), dir=place.data / helper.name)
     layers = [
         [_server_part(place, server, engine, inherited)],
-        [_helper_part(helper, place, ports[helper.name], inherited) for helper in app.helpers],
+        [_helper_part(helper, place, _numbers(helper, ports), inherited) for helper in app.helpers],
         *(
             [
                 Part(
@@ -147,20 +152,33 @@ def _server_part(place: Place, ports: ServerPorts, engine: Engine, environment: 
     )
 
 
-def _helper_part(helper: Helper, place: Place, port: int, environment: Mapping[str, str]) -> Part:
-    folder = place.data / helper.name
-    arguments = ("--host", LOOPBACK, "--port", str(port), "--dir", str(folder))
+def _helper_part(helper: Helper, place: Place, ports: dict[str, int], environment: Mapping[str, str]) -> Part:
+    options = {"--host": LOOPBACK, "--port": ports["port"], "--dir": place.data / helper.name}
+    if "http_port" in ports:
+        options["--http-port"] = ports["http_port"]
+    [link] = _filled({"link": helper.link}, **ports).values()
     return Part(
         name=helper.name,
         kind="helper",
-        command=(sys.executable, "-m", helper.module, *arguments),
+        command=(sys.executable, "-m", helper.module, *(str(word) for pair in options.items() for word in pair)),
         environment=environment,
         folder=place.root,
         log=place.log(helper.name),
-        ready=HelperReady(port, helper.ready_path),
-        ports={"port": port},
-        link=helper.link.replace("{port}", str(port)),
+        ready=HelperReady(ports.get("http_port", ports["port"]), helper.ready_path),
+        ports=ports,
+        link=link,
     )
+
+
+def _http(helper: Helper) -> str:
+    return f"{helper.name} http"
+
+
+def _numbers(helper: Helper, ports: Mapping[str, int]) -> dict[str, int]:
+    numbers = {"port": ports[helper.name]}
+    if helper.http_port is not None:
+        numbers["http_port"] = ports[_http(helper)]
+    return numbers
 
 
 def _filled(variables: Mapping[str, str], **values: object) -> dict[str, str]:
