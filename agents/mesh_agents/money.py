@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sagamesh import Message
+from sagamesh.failure import FieldError
 
 MINOR_DIGITS: Final = {"CHF": 2, "EUR": 2, "GBP": 2, "JPY": 0, "USD": 2}
 """The accepted currencies (ISO 4217) and how many decimals each has."""
@@ -15,17 +16,25 @@ MINOR_DIGITS: Final = {"CHF": 2, "EUR": 2, "GBP": 2, "JPY": 0, "USD": 2}
 Amount = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2, allow_inf_nan=False)]
 
 
+def _accepted(currency: str) -> str:
+    if currency not in MINOR_DIGITS:
+        raise ValueError(f"{currency!r} is not accepted; use one of {', '.join(MINOR_DIGITS)}")
+    return currency
+
+
+Currency = Annotated[str, AfterValidator(_accepted)]
+"""One of the accepted currencies, in capitals."""
+
+
 class Money(Message):
     """An amount in a currency, such as `{"amount": "12.50", "currency": "EUR"}`."""
 
     amount: Amount
-    currency: str
+    currency: Currency
 
     @model_validator(mode="after")
     def _currency_fits(self) -> Self:
-        digits = minor_digits(self.currency)
-        if self.amount != round(self.amount, digits):
-            raise ValueError(f"{self.currency} has {digits} decimals, {self.amount} has more")
+        check_decimals("amount", self.amount, self.currency)
         return self
 
     @property
@@ -37,13 +46,12 @@ class Money(Message):
         return f"{self.amount:.{MINOR_DIGITS[self.currency]}f} {self.currency}"
 
 
-def minor_digits(currency: str) -> int:
-    """How many decimals a currency has.
+def check_decimals(field: str, amount: Decimal, currency: str) -> None:
+    """Refuse an amount that is finer than its currency's minor unit.
 
     Raises:
-        ValueError: for a currency that is not accepted, naming those that are.
+        FieldError: naming the field.
     """
-    try:
-        return MINOR_DIGITS[currency]
-    except KeyError:
-        raise ValueError(f"{currency!r} is not accepted; use one of {', '.join(MINOR_DIGITS)}") from None
+    digits = MINOR_DIGITS[currency]
+    if amount != round(amount, digits):
+        raise FieldError(field, f"{currency} has {digits} decimals, {amount} has more")

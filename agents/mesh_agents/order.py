@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from mesh_agents.accounts import User, UserId, UserRef, accounts
 from mesh_agents.inventory import ItemQuantity, Quantity, ReserveItems, Sku, inventory
-from mesh_agents.money import Amount, Money, minor_digits
+from mesh_agents.money import Amount, Currency, Money, check_decimals
 from mesh_agents.notification import OrderConfirmation, notification
 from mesh_agents.payment import Charge, PaymentMethod, payment
 from sagamesh import Message, Task
@@ -35,7 +35,7 @@ class OrderRequest(Message):
     """
 
     customer: UserId
-    currency: str
+    currency: Currency
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=100)]
     total: Amount
     payment_method: PaymentMethod
@@ -44,15 +44,9 @@ class OrderRequest(Message):
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
-        try:
-            digits = minor_digits(self.currency)
-        except ValueError as error:
-            raise FieldError("currency", str(error)) from None
-        for field, amount in [("total", self.total)] + [
-            (f"lines[{n}].unit_price", line.unit_price) for n, line in enumerate(self.lines)
-        ]:
-            if amount != round(amount, digits):
-                raise FieldError(field, f"{self.currency} has {digits} decimals, {amount} has more")
+        check_decimals("total", self.total, self.currency)
+        for n, line in enumerate(self.lines):
+            check_decimals(f"lines[{n}].unit_price", line.unit_price, self.currency)
         skus = [line.sku for line in self.lines]
         for n, sku in enumerate(skus):
             if sku in skus[:n]:
