@@ -150,7 +150,7 @@ SEEDS = [
     seed("timer-added", "failing",
         '            await workflow.execute_activity("payment.decline", request,',
         '            await workflow.sleep(1)\n            await workflow.execute_activity("payment.decline", request,',
-        "the code now issues timer of 1s, which the history does not have"),
+        "the code now issues timer of 1s, which does not follow in the history"),
     seed("child-id", "parent",
         'id=f"{me}-other"', 'id=f"{me}-another"', "child workflow Child (event ", "id was parent-", "-another"),
     seed("cancel-removed", "parent",

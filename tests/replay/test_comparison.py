@@ -31,8 +31,8 @@ def test_swapped_steps() -> None:
 
 def test_a_step_of_another_name() -> None:
     assert compare([CHARGE, DONE], [Command(Kind.ACTIVITY, name="payment.pay", id="1")]) == [
-        "history has activity payment.charge (event 5), the code now issues activity payment.pay, which the history "
-        "does not have: something was added or renamed"
+        "history has activity payment.charge (event 5), the code now issues activity payment.pay, which does not "
+        "follow in the history: something was added or renamed"
     ]
 
 
@@ -92,6 +92,15 @@ def test_updates_match_by_id_wherever_they_stand() -> None:
     assert compare([first, CHARGE], [_now(CHARGE)]) == [
         "update approve (event 3): the history has it, the code now does not do it"
     ]
+
+
+def test_what_replay_did_not_reach_is_not_missed() -> None:
+    late = Command(Kind.UPDATE_ACCEPTED, name="approve", id="u1", event=12)
+
+    problems = compare([CHARGE, late, DONE], [_now(RESERVE)])
+
+    assert len(problems) == 1
+    assert problems[0].startswith("history has activity payment.charge (event 5)")
 
 
 def test_patch_markers_are_left_to_the_engine() -> None:

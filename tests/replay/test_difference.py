@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from sagamesh.replay.command import Json
@@ -48,11 +48,13 @@ def test_equal_numbers_are_equal() -> None:
     assert data_differences({"argument": (1,)}, {"argument": (1.0,)}) == []
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(JSON)
 def test_nothing_differs_from_itself(value: Json) -> None:
     assert data_differences({"argument": (value,)}, {"argument": (value,)}) == []
 
 
+@settings(deadline=None)
 @given(JSON, JSON)
 def test_a_difference_is_seen_from_both_sides(one: Json, other: Json) -> None:
     there = data_differences({"argument": (one,)}, {"argument": (other,)})

@@ -20,29 +20,34 @@ def compare(recorded: Sequence[Command], issued: Sequence[Command]) -> list[str]
     """What differs, in words, in the order of the history; empty when nothing does.
 
     After a command of another kind or name the two paths no longer run side by side, so that is the last difference
-    reported for the path. Local activities and answers to updates are compared by id.
+    reported. Local activities and answers to updates are compared by id.
     """
     path = [command for command in recorded if command.kind not in KEYED and command.kind is not Kind.PATCH]
     now = [command for command in issued if command.kind not in KEYED and command.kind is not Kind.PATCH]
-    return _along_the_path(path, now) + _by_id(recorded, issued)
+    problems, parted = _along_the_path(path, now)
+    reached = [command for command in recorded if not parted or command.event < parted]
+    return problems + _by_id(reached, issued)
 
 
-def _along_the_path(recorded: Sequence[Command], issued: Sequence[Command]) -> list[str]:
+def _along_the_path(recorded: Sequence[Command], issued: Sequence[Command]) -> tuple[list[str], int]:
+    """The differences, and the event at which the paths part; 0 when they do not."""
     problems: list[str] = []
     place = 0
     for known in recorded:
         while place < len(issued) and not _alike(known, issued[place]) and _may_go_unrecorded(issued[place]):
             place += 1
         if place == len(issued):
-            return [*problems, f"history goes on with {known} (event {known.event}); the code stops before it"]
+            problems.append(f"history goes on with {known} (event {known.event}); the code stops before it")
+            return problems, known.event
         if not _alike(known, issued[place]):
-            return [*problems, _parted(known, issued[place], recorded)]
+            problems.append(_parted(known, issued[place], recorded))
+            return problems, known.event
         problems += _differences(known, issued[place])
         place += 1
     extra = next((command for command in issued[place:] if not _may_go_unrecorded(command)), None)
     if extra is not None:
         problems.append(f"the code goes on with {extra}; the history ends before it")
-    return problems
+    return problems, 0
 
 
 def _alike(known: Command, now: Command) -> bool:
@@ -61,7 +66,7 @@ def _parted(known: Command, now: Command, recorded: Sequence[Command]) -> str:
     later = next((c.event for c in recorded if c.event > known.event and _alike(c, now)), None)
     if later is not None:
         return f"{text}, which comes later in the history (event {later}): something was moved or removed"
-    return f"{text}, which the history does not have: something was added or renamed"
+    return f"{text}, which does not follow in the history: something was added or renamed"
 
 
 def _by_id(recorded: Sequence[Command], issued: Sequence[Command]) -> list[str]:

@@ -1,0 +1,78 @@
+"""Records the golden histories of the order task: `scripts/record-histories`.
+
+Each path runs on a real server, with agents faked by their contracts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import WorkflowHistory
+
+from mesh_agents.order import order
+from mesh_workers import app
+from mesh_workflows.order import Order
+from sagamesh import Client, Pool, TaskWorkflow
+from sagamesh.errors import TaskFailed
+from sagamesh.replay import fingerprint_of, write_golden
+from sagamesh.testing import dev_server, served
+from tests.replay.order_seeds import SEEDS
+from tests.replay.paths import PATHS, OrderPath, agents, request
+from tests.replay.seeding import seeded
+
+__all__ = ["HISTORIES", "REFUSED", "record"]
+
+_PATIENCE = timedelta(minutes=1)
+
+HISTORIES = Path(__file__).parent / "histories"
+REFUSED = Path(__file__).parent / "refused"
+"""Holds what the gate must refuse: an order as another order task went through it."""
+
+
+async def record(client: Client, path: OrderPath, workflow: type[TaskWorkflow] = Order) -> WorkflowHistory:
+    """Let one order go this path, and return its history."""
+    async with served(client.temporal, Pool(order.queue).host(order, workflow), agents(path, client).pools()):
+        handle = await client.start(order, request(path), id=f"order-{path.name}")
+        if path.steer is not None:
+            await path.steer(handle)
+        with suppress(TaskFailed):  # as some paths must; the caller looks at how it ended
+            await handle.result(timeout=_PATIENCE)
+        return await client.temporal.get_workflow_handle(handle.id).fetch_history()
+
+
+async def _record_all() -> int:
+    wrong = 0
+    async with dev_server(app.plugin()) as server:
+        client = Client(server.client)
+        for path in PATHS:
+            history = await record(client, path)
+            text = await fingerprint_of(history)
+            if path.ends not in text:
+                wrong += 1
+                sys.stderr.write(f"{path.name}: not kept, for it must end in {path.ends!r}, but went\n{text}\n")
+                continue
+            await write_golden(history, HISTORIES / f"{path.name}.json")
+            sys.stdout.write(f"{path.name}: {len(history.events)} events\n")
+        await write_golden(await _of_another_order(client), REFUSED / "reserved-before-validated.json")
+    return wrong
+
+
+async def _of_another_order(client: Client) -> WorkflowHistory:
+    [other] = [seed for seed in SEEDS if seed.name == "reserved before validated"]
+    with tempfile.TemporaryDirectory() as folder:
+        sys.path.insert(0, folder)
+        workflow = seeded(other, Path(folder))
+        return await record(client, replace(PATHS[0], name="reserved-before-validated"), workflow)
+
+
+if __name__ == "__main__":
+    code = 1 if asyncio.run(_record_all()) else 0
+    sys.stdout.flush()
+    os._exit(code)  # without the interpreter's own exit, during which the SDK's threads may abort it
