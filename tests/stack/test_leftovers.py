@@ -23,7 +23,7 @@ Until: TypeAlias = Callable[[Callable[[], Any], str], Any]
 Orphan: TypeAlias = Callable[[str, Kind, str], PartState]
 
 SCRIPT = str(Path(__file__).with_name("part_script.py"))
-QUICK = Timing(stop={"pool": 0.2, "helper": 0.2, "server": 20})
+QUICK = Timing(stop_by={"pool": 0.5, "helper": 20, "server": 20})
 
 
 @pytest.fixture

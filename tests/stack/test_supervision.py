@@ -126,7 +126,7 @@ def test_stopping_takes_at_most_15_seconds_whatever_the_parts_do(scripts: Any) -
 
 def test_a_second_ctrl_c_does_not_wait(scripts: Any, until: Until) -> None:
     for_ever = {"pool": 600, "helper": 600, "server": 600}
-    scripts.up(SERVER, [("agent", "pool", "stubborn")], stop=for_ever)
+    scripts.up(SERVER, [("agent", "pool", "stubborn")], stop_by=for_ever)
     scripts.send(signal.SIGINT)
     until(lambda: scripts.part("agent").stage == "stopping", "it stops")
     scripts.send(signal.SIGINT)
@@ -205,7 +205,7 @@ def test_a_second_up_finds_the_first_while_it_starts_and_when_it_is_ready(script
 
 
 def test_an_up_during_a_down_waits_until_it_may_start(scripts: Any, until: Until) -> None:
-    scripts.up(SERVER, [("agent", "pool", "stubborn")], stop={"pool": 0.5, "helper": 1, "server": 1})
+    scripts.up(SERVER, [("agent", "pool", "stubborn")], stop_by={"pool": 0.5, "helper": 20, "server": 20})
     scripts.send(signal.SIGTERM)
     until(lambda: scripts.part("agent").stage == "stopping", "it stops")
     claimed = claim(scripts.place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -14,6 +15,9 @@ from sagamesh.stack.supervisor import STOP_ORDER
 
 __all__ = ["reap"]
 
+_LAST_WAIT = 5.0
+"""Seconds until a killed process must be gone; the kernel needs far less."""
+
 
 def reap(parts: Iterable[PartState], timing: Timing | None = None) -> None:
     """Stop these parts, in the same order and with the same patience as their supervisor would have.
@@ -21,6 +25,7 @@ def reap(parts: Iterable[PartState], timing: Timing | None = None) -> None:
     A process counts only when number, time of creation and arguments all match what was written down.
     """
     timing = timing or Timing()
+    began = time.monotonic()
     parts = list(parts)
     for kind in STOP_ORDER:
         found = [part.process.find() for part in parts if part.kind == kind and part.process is not None]
@@ -28,8 +33,9 @@ def reap(parts: Iterable[PartState], timing: Timing | None = None) -> None:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
-        _, stubborn = psutil.wait_procs(processes, timeout=timing.stop[kind])
+        patience = max(0.0, began + timing.stop_by[kind] - time.monotonic())
+        _, stubborn = psutil.wait_procs(processes, timeout=patience)
         for process in stubborn:
             if process.is_running():
                 kill_group(process.pid)
-        psutil.wait_procs(stubborn, timeout=timing.stop[kind])
+        psutil.wait_procs(stubborn, timeout=_LAST_WAIT)

@@ -43,8 +43,9 @@ class Timing:
     - `start`: until a part must be ready.
     - `look`: between two looks at a part that is not.
     - `first_pause`, `longest_pause`, `healthy`: see `sagamesh.stack.backoff`.
-    - `stop`: from SIGTERM to SIGKILL, by kind of part. Kinds stop one after the other, and people are promised that all
-      of it takes 15 seconds at most. A worker gives the calls that it serves 8 seconds.
+    - `stop_by`: from the beginning of a stop until what is left of a kind is killed. Kinds stop one after the other, so
+      a kind may use what those before it have left. People are promised that all of it takes 15 seconds at most, and a
+      worker gives the calls that it serves 8.
     """
 
     start: float = 60.0
@@ -52,4 +53,4 @@ class Timing:
     first_pause: float = 0.5
     longest_pause: float = 15.0
     healthy: float = 30.0
-    stop: Mapping[Kind, float] = field(default_factory=lambda: {"pool": 9.0, "helper": 1.5, "server": 2.5})
+    stop_by: Mapping[Kind, float] = field(default_factory=lambda: {"pool": 9.0, "helper": 11.5, "server": 14.0})

@@ -67,8 +67,8 @@ class Service:
             await self._keeper
         return self._keeper
 
-    async def stop(self) -> None:
-        """SIGTERM, then, after the time its kind is given, SIGKILL for it and all that it started.
+    async def stop(self, deadline: float) -> None:
+        """SIGTERM, then, at the deadline (of the monotonic clock), SIGKILL for it and all that it started.
 
         Returns when it has ended.
         """
@@ -80,7 +80,7 @@ class Service:
         if process is not None and process.returncode is None:
             self._mark(Stage.STOPPING)
             process.terminate()
-            await _first_of(process.wait(), self._hurry.wait(), timeout=self._timing.stop[self.part.kind])
+            await _first_of(process.wait(), self._hurry.wait(), timeout=deadline - time.monotonic())
             if process.returncode is None:
                 note = "did not stop when asked to; killed"
             await self._end(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from sagamesh.stack.part import Part, Timing
@@ -26,8 +27,8 @@ class Supervisor:
     ) -> None:
         self._hurry = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
-        timing = timing or Timing()
-        self._layers = [[Service(part, timing, changed, self._hurry) for part in layer] for layer in layers]
+        self._timing = timing or Timing()
+        self._layers = [[Service(part, self._timing, changed, self._hurry) for part in layer] for layer in layers]
 
     @property
     def parts(self) -> list[PartState]:
@@ -59,9 +60,11 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop what runs, kind by kind. Returns when no process is left."""
+        began = time.monotonic()
         services = [service for layer in self._layers for service in layer]
         for kind in STOP_ORDER:
-            await asyncio.gather(*(service.stop() for service in services if service.part.kind == kind))
+            deadline = began + self._timing.stop_by[kind]
+            await asyncio.gather(*(service.stop(deadline) for service in services if service.part.kind == kind))
 
     def hurry(self) -> None:
         """Kill what does not stop by itself, now."""
