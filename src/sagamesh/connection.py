@@ -6,13 +6,13 @@ import asyncio
 from typing import Final
 
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.plugin import SimplePlugin
 
 from sagamesh.errors import DefinitionError, ServerUnreachable
 from sagamesh.plugin import SagameshPlugin
 
-__all__ = ["DEFAULT_ADDRESS", "connect_temporal"]
+__all__ = ["DEFAULT_ADDRESS", "configured", "connect_temporal", "unreachable"]
 
 DEFAULT_ADDRESS = "localhost:7233"
 
@@ -31,16 +31,25 @@ async def connect_temporal(
         ServerUnreachable: when the server does not answer.
         DefinitionError: when the environment or the profile file cannot be read.
     """
-    try:
-        config = ClientConfig.load_client_connect_config()
-    except Exception as error:  # the SDK raises plain RuntimeError and ValueError here
-        raise DefinitionError(f"the Temporal profile or environment is not valid: {error}") from error
+    config = configured()
     target = config.setdefault("target_host", address or DEFAULT_ADDRESS)
     try:
         async with asyncio.timeout(CONNECT_WITHIN):
             return await Client.connect(**config, plugins=[plugin or SagameshPlugin()], identity=identity)
     except (RuntimeError, TimeoutError) as error:
         raise unreachable(target, config.get("namespace", "default")) from error
+
+
+def configured() -> ClientConnectConfig:
+    """What the standard environment and profile file say.
+
+    Raises:
+        DefinitionError: when they cannot be read.
+    """
+    try:
+        return ClientConfig.load_client_connect_config()
+    except Exception as error:  # the SDK raises plain RuntimeError and ValueError here
+        raise DefinitionError(f"the Temporal profile or environment is not valid: {error}") from error
 
 
 def unreachable(target: str, namespace: str) -> ServerUnreachable:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from sagamesh.attributes import SEARCH_ATTRIBUTES
@@ -27,11 +31,9 @@ async def register_search_attributes(client: Client) -> None:
             raise
 
 
-def registration_command(namespace: str) -> str:
+def registration_command(namespace: str, missing: Iterable[SearchAttributeKey[Any]] = SEARCH_ATTRIBUTES) -> str:
     """The same as a command for the `temporal` tool, for where an administrator does it."""
-    attributes = " ".join(
-        f"--name {key.name} --type {_TYPES[key.indexed_value_type.name]}" for key in SEARCH_ATTRIBUTES
-    )
+    attributes = " ".join(f"--name {key.name} --type {_TYPES[key.indexed_value_type.name]}" for key in missing)
     return f"temporal operator search-attribute create --namespace {namespace} {attributes}"
 
 
