@@ -143,11 +143,8 @@ def test_version_and_help(tmp_path: Path) -> None:
     assert "down" in usage.stdout
 
 
-def test_help_loads_the_declarations_of_commands_and_no_more() -> None:
-    program = (
-        "import sys, sagamesh; before = set(sys.modules); from sagamesh.cli.main import execute; execute(['--help']); "
-        "print(); print(*(set(sys.modules) - before))"
-    )
+def test_help_loads_neither_the_engine_nor_the_framework() -> None:
+    program = "import sys; from sagamesh.cli.main import execute; execute(['--help']); print(); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     heavy = ("sagamesh.", "temporalio", "psutil", "pydantic")
     loaded = {name for name in ran.stdout.splitlines()[-1].split() if name.startswith(heavy)}

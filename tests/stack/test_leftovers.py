@@ -53,7 +53,7 @@ def orphan(place: Place, until: Until) -> Iterator[Orphan]:
 
 def dead() -> ProcessId:
     """A supervisor that is gone."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
         return ProcessId.of(process.pid)
 
 
@@ -140,7 +140,7 @@ def test_a_state_that_cannot_be_read_is_none(place: Place, content: str) -> None
 
 
 def test_a_zombie_is_not_alive() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
         identity = ProcessId.of(process.pid)
         assert identity.alive
         process.kill()
