@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.converter import DataConverter
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from sagamesh.errors import DefinitionError
 from sagamesh.plugin import SagameshPlugin
 from sagamesh.replay import Verdict, replay
+from sagamesh.testing import time_skipping
 from tests.replay import flows
 from tests.replay.seeds import SEEDS, Seed
 
@@ -138,6 +140,34 @@ async def test_workflows_that_cannot_be_loaded_are_refused(histories: Histories,
         await replay([histories["steps"]], workflows=[flows.Steps, changed("# fmt: skip", "# changed").Steps])
     with pytest.raises(DefinitionError, match="Failed validating workflow Steps: not in here"):
         await replay([histories["steps"]], workflows=[banned.Steps])
+
+
+@pytest.mark.asyncio
+async def test_histories_of_the_time_skipping_server_pass_too() -> None:
+    recorded = []
+    async with time_skipping() as server:
+        worker = Worker(
+            server.client,
+            task_queue="replay-tests",
+            workflows=flows.WORKFLOWS,
+            activities=flows.ACTIVITIES,
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        )
+        async with worker:
+            for flow, arg in [
+                ("Steps", [flows.CHARGE]),
+                ("Unset", []),
+                ("Parent", [flows.CHARGE.money]),
+                ("Again", [2]),
+            ]:
+                handle = await server.client.start_workflow(flow, args=args, id=flow, task_queue="replay-tests")
+                await handle.result()
+                first = server.client.get_workflow_handle(flow, run_id=handle.first_execution_run_id)
+                recorded.append(await first.fetch_history())
+
+    found = await replay(recorded, workflows=flows.WORKFLOWS)
+
+    assert {v.workflow_type: v.problems for v in found} == {"Steps": (), "Unset": (), "Parent": (), "Again": ()}
 
 
 def test_a_verdict_reads_as_one_block() -> None:

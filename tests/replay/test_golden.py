@@ -19,9 +19,9 @@ from tests.replay import flows
 STEPS = """\
 workflow Steps
 search attributes
-    search attribute SagameshStatus = charging
+    SagameshStatus = charging
 memo
-    memo {note: {stage: number}}
+    {note: {stage: number}}
 activity payment.charge (charge)
     queue replay-tests
     schedule-to-close timeout 5m

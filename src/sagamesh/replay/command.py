@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-__all__ = ["KEYED", "TERMINAL", "Command", "Json", "Kind"]
+__all__ = ["KEYED", "Command", "Json", "Kind"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -39,9 +39,6 @@ class Kind(StrEnum):
 
 KEYED = frozenset({Kind.LOCAL_ACTIVITY, Kind.UPDATE_ACCEPTED, Kind.UPDATE_ANSWER})
 """Kinds that are compared by their id. The engine records them when they finish, so their place says nothing."""
-
-TERMINAL = frozenset({Kind.COMPLETE, Kind.FAIL, Kind.CANCELLED, Kind.CONTINUE_AS_NEW})
-"""Kinds after which there is nothing more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,10 @@ def _details(command: Command) -> Iterable[str]:
     if command.kind is not Kind.TIMER:
         yield from (f"{word} {value}" for word, value in command.options.items())
     for word, values in command.data.items():
+        named = "" if command.kind.startswith(word) else f"{word} "  # the heading says it already
         for n, value in enumerate(values, start=1):
-            subject = f"{word} {n}" if len(values) > 1 else word
-            yield f"{subject} {_shown(word, value)}"
+            number = f"{n} " if len(values) > 1 else ""
+            yield f"{named}{number}{_shown(word, value)}"
 
 
 def _shown(word: str, value: Json) -> str:

@@ -29,10 +29,12 @@ def last_task(events: Iterable[HistoryEvent]) -> int:
 
     What replay makes the code do after that is not recorded yet.
     """
-    last = 0
+    started, last = 0, 0
     for event in events:
-        if event.HasField("workflow_task_completed_event_attributes"):
-            last = event.workflow_task_completed_event_attributes.started_event_id
+        if event.HasField("workflow_task_started_event_attributes"):
+            started = event.event_id
+        elif event.HasField("workflow_task_completed_event_attributes"):
+            last = started  # not as the event says: the time-skipping test server leaves that out
     return last
 
 
@@ -45,8 +47,8 @@ class _Reader:
         self._children: dict[str, Command] = {}
 
     def read(self, event: HistoryEvent) -> Command | None:
-        if event.HasField("workflow_task_completed_event_attributes"):
-            self._task = event.workflow_task_completed_event_attributes.started_event_id
+        if event.HasField("workflow_task_started_event_attributes"):
+            self._task = event.event_id
             return None
         made = self._started(event) or self._referring(event) or self._single(event)
         return made or ending.recorded(event, self._task)
