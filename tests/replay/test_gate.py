@@ -154,12 +154,13 @@ async def test_histories_of_the_time_skipping_server_pass_too() -> None:
             workflow_runner=UnsandboxedWorkflowRunner(),
         )
         async with worker:
-            for flow, arg in [
-                ("Steps", [flows.CHARGE]),
-                ("Unset", []),
-                ("Parent", [flows.CHARGE.money]),
-                ("Again", [2]),
-            ]:
+            runs: dict[str, list[Any]] = {
+                "Steps": [flows.CHARGE],
+                "Unset": [],
+                "Parent": [flows.CHARGE.money],
+                "Again": [2],
+            }
+            for flow, args in runs.items():
                 handle = await server.client.start_workflow(flow, args=args, id=flow, task_queue="replay-tests")
                 await handle.result()
                 first = server.client.get_workflow_handle(flow, run_id=handle.first_execution_run_id)
@@ -167,7 +168,7 @@ async def test_histories_of_the_time_skipping_server_pass_too() -> None:
 
     found = await replay(recorded, workflows=flows.WORKFLOWS)
 
-    assert {v.workflow_type: v.problems for v in found} == {"Steps": (), "Unset": (), "Parent": (), "Again": ()}
+    assert {v.workflow_type: v.problems for v in found} == dict.fromkeys(runs, ())
 
 
 def test_a_verdict_reads_as_one_block() -> None:
