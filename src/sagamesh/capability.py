@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from sagamesh.errors import NotDurable
+from sagamesh.failure import Failure, failed, failure_of
 from sagamesh.message import check_models
 from sagamesh.policy import Policy
 
@@ -64,6 +65,7 @@ class Capability(Generic[In, Out]):
 
         Raises:
             NotDurable: outside a workflow.
+            ApplicationError: `PayloadTooLarge`, non-retryable, with the sizes.
         """
         if not workflow.in_workflow():
             raise NotDurable(
@@ -74,21 +76,24 @@ class Capability(Generic[In, Out]):
         if not isinstance(arg, self.takes):
             raise TypeError(f"{self.type} takes {self.takes.__name__}, not {type(arg).__name__}")
         policy = self.policy
-        return workflow.start_activity(
-            self.type,
-            arg,
-            result_type=RawValue,
-            task_queue=self.queue,
-            activity_id=activity_id,
-            start_to_close_timeout=policy.timeout,
-            schedule_to_start_timeout=policy.queue_timeout,
-            schedule_to_close_timeout=policy.total,
-            heartbeat_timeout=policy.heartbeat,
-            retry_policy=policy.retry_policy(),
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            priority=policy.engine_priority(),
-            summary=summary if summary is not None else (self.summary or None),
-        )
+        try:
+            return workflow.start_activity(
+                self.type,
+                arg,
+                result_type=RawValue,
+                task_queue=self.queue,
+                activity_id=activity_id,
+                start_to_close_timeout=policy.timeout,
+                schedule_to_start_timeout=policy.queue_timeout,
+                schedule_to_close_timeout=policy.total,
+                heartbeat_timeout=policy.heartbeat,
+                retry_policy=policy.retry_policy(),
+                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                priority=policy.engine_priority(),
+                summary=summary if summary is not None else (self.summary or None),
+            )
+        except ApplicationError as error:
+            raise self._failed(failure_of(error)) from None
 
     def read(self, answer: RawValue) -> Out:
         """Check an answer against the contract.
@@ -100,12 +105,19 @@ class Capability(Generic[In, Out]):
             ApplicationError: `InvalidResult`, non-retryable, naming the fields.
         """
         try:
-            checked: Out = workflow.payload_converter().from_payload(answer.payload, self.returns)
+            checked = workflow.payload_converter().from_payload(answer.payload, self.returns)
         except ApplicationError as error:
-            raise ApplicationError(
-                f"{self.type} answered with something else than its contract says: {error.message}",
-                *error.details,
-                type="InvalidResult",
-                non_retryable=True,
-            ) from None
+            raise self._failed(failure_of(error), wrong=error.message) from None
+        if not isinstance(checked, self.returns):
+            # JSON null and bytes are not even looked at by pydantic.
+            kind = type(checked).__name__
+            raise self._failed(Failure(type="InvalidResult", message=""), wrong=f"{kind} is no {self.returns.__name__}")
         return checked
+
+    def _failed(self, failure: Failure, *, wrong: str = "") -> ApplicationError:
+        """The error of this step, although no activity failed."""
+        told: dict[str, str] = {"step": self.type}
+        if wrong:
+            message = f"answered with something else than its contract says: {wrong}"
+            told |= {"type": "InvalidResult", "message": message}
+        return failed(failure.model_copy(update=told))

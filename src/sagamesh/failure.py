@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import to_json
 from temporalio import exceptions
 
-__all__ = ["Failure", "FieldError", "FieldProblem", "UndoneStep", "failure_of", "field_problems"]
+__all__ = ["Failure", "FieldError", "FieldProblem", "UndoneStep", "failed", "failure_of", "field_problems", "small"]
+
+# What the engine cannot store it refuses for ever, and the task never ends. So whatever comes from outside is cut: an
+# agent may answer with a service's whole error page, and a body of megabytes may be wrong in every line.
+_MOST_TEXT = 2_000
+_MOST_FIELD_TEXT = 300
+_MOST_FIELDS = 20
+_MOST_DETAILS = 16_000
+_LARGEST_CAUSE = 64_000
 
 
 class FieldError(ValueError):
@@ -81,10 +90,24 @@ class Failure(BaseModel):
         return f"{self.type}: {self.sentence}"
 
 
+def failed(failure: Failure) -> exceptions.ApplicationError:
+    """The error with which a task or a step ends: typed, readable, and carrying the whole failure for programs."""
+    details = failure.model_dump(mode="json", fallback=str)
+    return exceptions.ApplicationError(failure.sentence, details, type=failure.type, non_retryable=True)
+
+
+def small(error: BaseException) -> BaseException | None:
+    """The error, to be shown as the cause of another; None when it is too large to be stored with that."""
+    stored = error.failure if isinstance(error, exceptions.FailureError) else None
+    size = len(str(error)) if stored is None else stored.ByteSize()
+    return error if size <= _LARGEST_CAUSE else None
+
+
 def failure_of(error: BaseException) -> Failure:
     """Read an error as the engine delivers it: wrapped in activity, child or client errors, the cause innermost.
 
-    An error that already carries a `Failure` (a task's own) gives that one back.
+    An error that already carries a `Failure` (a task's own) gives that one back. Agents may be written in any language
+    and put anything into an error's details, so those are only taken for what they are when they have that shape.
     """
     step = ""
     cause: BaseException | None = error
@@ -94,7 +117,8 @@ def failure_of(error: BaseException) -> Failure:
         if isinstance(current, exceptions.ActivityError):
             step = step or current.activity_type
         if isinstance(current, exceptions.ApplicationError):
-            carried = _carried(current)
+            # What an agent raises is the agent's, even where its details look like this.
+            carried = None if step else _carried(current)
             if carried is not None:
                 return carried
             if current.type and not isinstance(current.__cause__, exceptions.FailureError):
@@ -104,16 +128,23 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def field_problems(error: ValidationError, *, root: str = "") -> tuple[FieldProblem, ...]:
-    """Name each field that pydantic refused, in the way a JSON author writes it: `lines[0].sku`."""
+    """Name each field that pydantic refused, in the way a JSON author writes it: `lines[0].sku`.
+
+    At most twenty are named; the last entry then says how many more there are.
+    """
     found = []
-    for item in error.errors(include_url=False, include_input=False):
+    for item in error.errors(include_url=False, include_input=False)[:_MOST_FIELDS]:
         path = root
         for part in item["loc"]:
             path += f"[{part}]" if isinstance(part, int) else (f".{part}" if path else str(part))
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, FieldError):
             path = f"{path}.{cause.field}" if path else cause.field
-        found.append(FieldProblem(field=path, problem=item["msg"].removeprefix("Value error, ")))
+        problem = item["msg"].removeprefix("Value error, ")
+        found.append(FieldProblem(field=_cut(path, _MOST_FIELD_TEXT), problem=_cut(problem, _MOST_FIELD_TEXT)))
+    more = error.error_count() - len(found)
+    if more:
+        found.append(FieldProblem(field="", problem=f"and {more:,} more"))
     return tuple(found)
 
 
@@ -127,20 +158,56 @@ def _carried(error: exceptions.ApplicationError) -> Failure | None:
         if isinstance(detail, Failure):
             return detail
         if isinstance(detail, Mapping) and "type" in detail and "message" in detail:
-            return Failure.model_validate(detail)
+            try:
+                return Failure.model_validate(detail)
+            except ValidationError:
+                return None  # somebody else's details
     return None
+
+
+_FIELDS: TypeAdapter[tuple[FieldProblem, ...]] = TypeAdapter(tuple[FieldProblem, ...])
 
 
 def _leaf(error: BaseException, step: str) -> Failure:
     if isinstance(error, exceptions.ApplicationError):
         details = next((dict(d) for d in error.details if isinstance(d, Mapping)), {})
-        fields = tuple(FieldProblem.model_validate(f) for f in details.pop("fields", ()))
+        fields: tuple[FieldProblem, ...] = ()
+        try:
+            fields = _FIELDS.validate_python(details["fields"])[: _MOST_FIELDS + 1]
+            del details["fields"]
+        except (KeyError, ValidationError):
+            pass  # none, or somebody else's: they stay with the details
         return Failure(
-            type=error.type or "ApplicationError", message=error.message, step=step, details=details, fields=fields
+            type=_cut(error.type or "ApplicationError", _MOST_FIELD_TEXT),
+            message=_cut(error.message, _MOST_TEXT),
+            step=step,
+            details=_within(details),
+            fields=fields,
         )
     if isinstance(error, exceptions.TimeoutError):
         kind = error.type.name.lower().replace("_", " ") if error.type else "unknown"
         return Failure(type="TimeoutError", message=f"no answer in time ({kind} timeout)", step=step)
     if isinstance(error, exceptions.FailureError):
-        return Failure(type=type(error).__name__, message=error.message, step=step)
-    return Failure(type=type(error).__name__, message=str(error), step=step)
+        return Failure(type=type(error).__name__, message=_cut(error.message, _MOST_TEXT), step=step)
+    message = _cut(str(error), _MOST_TEXT) or "no further explanation"
+    return Failure(type=type(error).__name__, message=message, step=step)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most:,} more characters)"
+
+
+def _within(details: Mapping[Any, Any]) -> dict[str, Any]:
+    """The details that are small enough, in their order, and the names of those that are not as `omitted`."""
+    kept: dict[str, Any] = {}
+    omitted = []
+    left = _MOST_DETAILS
+    for key, value in details.items():
+        name = _cut(str(key), _MOST_FIELD_TEXT)
+        size = len(name) + len(to_json(value, fallback=str))
+        if size <= left:
+            kept[name] = value
+            left -= size
+        else:
+            omitted.append(name)
+    return kept | ({"omitted": omitted[:_MOST_FIELDS]} if omitted else {})

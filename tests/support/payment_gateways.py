@@ -152,6 +152,11 @@ class Sandbox(Server):
         """The payments for this effect."""
         return [payment for payment in self.all_payments() if payment.metadata.get("key") == key]
 
+    def only(self, key: str) -> Payment:
+        """The one payment for this effect."""
+        (payment,) = self.payments(key)
+        return payment
+
 
 class LocalStripe(Server):
     """localstripe; it ignores idempotency keys and gives back more than it took."""

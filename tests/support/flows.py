@@ -1,0 +1,561 @@
+"""Tasks of the tests, one for each thing that a saga may go through."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import ClassVar, Final
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from sagamesh import Capability, Saga, Task, TaskWorkflow
+from tests.support import deeds
+from tests.support.deeds import Deed, Done, OddPlan, Plan, Report, Switch, Text
+
+DEED: Final = Deed(what="it")
+
+
+@workflow.defn
+class Chain(TaskWorkflow):
+    """Two steps, the pivot, and something that the task can do without."""
+
+    task = deeds.task("Chain")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga(deadline=plan.deadline) as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.step(deeds.second, DEED, undo=deeds.undo_second)
+            await saga.pivot(deeds.finish, DEED)
+            outcome = await saga.attempt(deeds.extra, DEED)
+        return Report(said="all" if outcome.ok else f"without extra: {outcome.failure}")
+
+
+@workflow.defn
+class NoPivot(TaskWorkflow):
+    """Two steps and an attempt; it may be undone until its last moment."""
+
+    task = deeds.task("NoPivot")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga(deadline=plan.deadline) as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            outcome = await saga.attempt(deeds.extra, DEED)
+            await saga.step(deeds.second, DEED, undo=deeds.undo_second)
+        return Report(said="all" if outcome.ok else f"without extra: {outcome.failure}")
+
+
+@workflow.defn
+class Beside(TaskWorkflow):
+    """One branch does first, then third; the other does second."""
+
+    task = deeds.task("Beside")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async def branch() -> Done:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            return await saga.step(deeds.third, DEED, undo=deeds.undo_third)
+
+        async with Saga(deadline=plan.deadline) as saga:
+            await asyncio.gather(branch(), saga.step(deeds.second, DEED, undo=deeds.undo_second))
+        return Report(said="all")
+
+
+@workflow.defn
+class Grouped(TaskWorkflow):
+    """As `Beside`, with the other way to run things side by side."""
+
+    task = deeds.task("Grouped")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async def branch() -> Done:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            return await saga.step(deeds.third, DEED, undo=deeds.undo_third)
+
+        async with Saga(deadline=plan.deadline) as saga, asyncio.TaskGroup() as group:
+            group.create_task(branch())
+            group.create_task(saga.step(deeds.second, DEED, undo=deeds.undo_second))
+        return Report(said="all")
+
+
+@workflow.defn
+class LeftBehind(TaskWorkflow):
+    """Leaves the block while a step still runs."""
+
+    task = deeds.task("LeftBehind")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            left = asyncio.create_task(saga.step(deeds.second, DEED, undo=deeds.undo_second))
+            await asyncio.sleep(0)
+        return Report(said=(await left).what)
+
+
+@workflow.defn
+class Buggy(TaskWorkflow):
+    """Has a bug after its first step, until it is mended."""
+
+    task = deeds.task("Buggy")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            if Switch.broken:
+                raise KeyError("a bug")
+            await saga.step(deeds.second, DEED, undo=deeds.undo_second)
+        return Report(said="all")
+
+
+class Unfit(Exception):
+    """An error that this project's workflows end with."""
+
+
+@workflow.defn(failure_exception_types=[Unfit])
+class Unfitting(TaskWorkflow):
+    """Ends by an error of its own, which it has declared to end it."""
+
+    task = deeds.task("Unfitting")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            raise Unfit("it does not fit")
+
+
+@workflow.defn
+class Impatient(TaskWorkflow):
+    """Waits within the block for something that does not come; the engine ends a workflow by that error too."""
+
+    task = deeds.task("Impatient")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await workflow.wait_condition(lambda: False, timeout=timedelta(milliseconds=20))
+        return Report(said="all")
+
+
+@workflow.defn
+class Asking(TaskWorkflow):
+    """Asks for approval between its steps."""
+
+    task = deeds.task("Asking")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga(deadline=plan.deadline) as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            answer = await saga.approval("may I?", within=timedelta(seconds=plan.approval_seconds))
+            await saga.pivot(deeds.finish, DEED)
+        return Report(said=f"{answer.by}: {answer.reason}")
+
+
+@workflow.defn
+class AskingBeside(TaskWorkflow):
+    """Asks in one branch while a step runs in the other."""
+
+    task = deeds.task("AskingBeside")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await asyncio.gather(
+                saga.approval("may I?", within=timedelta(hours=1)),
+                saga.step(deeds.first, DEED, undo=deeds.undo_first),
+            )
+        return Report(said="all")
+
+
+@workflow.defn
+class AskingTwiceAtOnce(TaskWorkflow):
+    """Asks two questions at once, which one answer cannot serve."""
+
+    task = deeds.task("AskingTwiceAtOnce")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await asyncio.gather(
+                saga.approval("may I?", within=timedelta(hours=1)),
+                saga.approval("and this?", within=timedelta(hours=1)),
+            )
+        return Report(said="all")
+
+
+@workflow.defn
+class AskingTwice(TaskWorkflow):
+    """Asks two questions, one after the other."""
+
+    task = deeds.task("AskingTwice")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            one = await saga.approval("may I?", within=timedelta(hours=1))
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            two = await saga.approval("and this?", within=timedelta(hours=1))
+        return Report(said=f"{one.by}, {two.by}")
+
+
+@workflow.defn
+class Again(TaskWorkflow):
+    """Continues as new inside the block, once."""
+
+    task = deeds.task("Again")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            if plan.again:
+                workflow.continue_as_new(plan.model_copy(update={"again": plan.again - 1}))
+        return Report(said="all")
+
+
+@workflow.defn
+class Large(TaskWorkflow):
+    """Sends and returns texts of a size."""
+
+    task = deeds.task("Large")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.step(deeds.second, Deed(blob="x" * plan.size), undo=deeds.undo_second)
+        return Report(said="all")
+
+
+@workflow.defn
+class LargeEnd(TaskWorkflow):
+    """Its own result is of a size."""
+
+    task = deeds.task("LargeEnd")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        return Report(blob="x" * plan.size)
+
+
+@workflow.defn
+class Misspelled(TaskWorkflow):
+    """Calls a capability that nobody serves, on a queue that somebody serves."""
+
+    task = deeds.task("Misspelled")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.step(deeds.unserved, DEED)
+        return Report(said="all")
+
+
+@workflow.defn
+class Late(TaskWorkflow):
+    """Its second step is given up after a short while."""
+
+    task = deeds.task("Late")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.step(deeds.hasty, DEED, undo=deeds.undo_hasty)
+        return Report(said="all")
+
+
+@workflow.defn
+class Twice(TaskWorkflow):
+    """Calls one capability twice."""
+
+    task = deeds.task("Twice")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.step(deeds.second, DEED, undo=deeds.undo_second)
+        return Report(said="all")
+
+
+@workflow.defn
+class AfterPivot(TaskWorkflow):
+    """Has a step after its pivot, and waits a moment between them."""
+
+    task = deeds.task("AfterPivot")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.pivot(deeds.finish, DEED)
+            await saga.step(deeds.second, DEED)
+        return Report(said="all")
+
+
+@workflow.defn
+class SleepsAfterPivot(TaskWorkflow):
+    """As `AfterPivot`, and then waits for time to pass, within the block and after it."""
+
+    task = deeds.task("SleepsAfterPivot")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.pivot(deeds.finish, DEED)
+            await saga.step(deeds.second, DEED)
+            await workflow.sleep(0.02)
+        await workflow.sleep(0.02)
+        return Report(said="all")
+
+
+@workflow.defn
+class GathersAfterPivot(TaskWorkflow):
+    """As `AfterPivot`, with two things side by side, which a cancel reaches even while each of them is shielded."""
+
+    task = deeds.task("GathersAfterPivot")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.pivot(deeds.finish, DEED)
+            await asyncio.gather(saga.step(deeds.second, DEED), workflow.sleep(0.02))
+        return Report(said="all")
+
+
+@workflow.defn
+class AttemptBesidePivot(TaskWorkflow):
+    """Tries something that it can do without while its pivot runs."""
+
+    task = deeds.task("AttemptBesidePivot")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            _, outcome = await asyncio.gather(saga.pivot(deeds.finish, DEED), saga.attempt(deeds.extra, DEED))
+        return Report(said="all" if outcome.ok else f"without extra: {outcome.failure}")
+
+
+@workflow.defn
+class Unmanned(TaskWorkflow):
+    """Its second step is for an agent that nobody serves."""
+
+    task = deeds.task("Unmanned")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.step(deeds.idle, DEED, undo=deeds.undo_second)
+        return Report(said="all")
+
+
+@workflow.defn
+class Stubborn(TaskWorkflow):
+    """Its second step is tried again an hour after it failed."""
+
+    task = deeds.task("Stubborn")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga(deadline=plan.deadline) as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.step(deeds.stubborn, DEED, undo=deeds.undo_stubborn)
+        return Report(said="all")
+
+
+@workflow.defn
+class TwoSagas(TaskWorkflow):
+    """Begins a second saga after the point of no return of the first."""
+
+    task = deeds.task("TwoSagas")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.pivot(deeds.finish, DEED)
+        async with Saga() as another:
+            await another.step(deeds.third, DEED, undo=deeds.undo_third)
+        return Report(said="all")
+
+
+@workflow.defn
+class TwoPivots(TaskWorkflow):
+    """Has a second point of no return."""
+
+    task = deeds.task("TwoPivots")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.pivot(deeds.finish, DEED)
+            await saga.pivot(deeds.third, DEED)
+        return Report(said="all")
+
+
+@workflow.defn
+class UndoAfterPivot(TaskWorkflow):
+    """Expects something to be undone after its pivot."""
+
+    task = deeds.task("UndoAfterPivot")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.pivot(deeds.finish, DEED)
+            await saga.step(deeds.third, DEED, undo=deeds.undo_third)
+        return Report(said="all")
+
+
+@workflow.defn
+class Odd(TaskWorkflow):
+    """Calls an agent of another team."""
+
+    task = Task("Odd", takes=OddPlan, returns=Report, queue="deeds")
+
+    @workflow.run
+    async def run(self, plan: OddPlan) -> Report:
+        answer, undo = (
+            Capability(agent="odd", name=name, takes=Deed, returns=Done, queue=plan.queue)
+            for name in ("answer", "undo")
+        )
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            if plan.pivot:
+                done = await saga.pivot(answer, DEED)
+            else:
+                done = await saga.step(answer, DEED, undo=undo)
+        return Report(said=done.what)
+
+
+@workflow.defn
+class Texts(TaskWorkflow):
+    """Takes any text."""
+
+    task = Task("Texts", takes=Text, returns=Report, queue="deeds")
+
+    @workflow.run
+    async def run(self, text: Text) -> Report:
+        return Report(said=text.text[:10])
+
+
+@workflow.defn
+class PivotBeside(TaskWorkflow):
+    """Its pivot begins while a step still runs."""
+
+    task = deeds.task("PivotBeside")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await asyncio.gather(saga.step(deeds.second, DEED, undo=deeds.undo_second), saga.pivot(deeds.finish, DEED))
+        return Report(said="all")
+
+
+@workflow.defn
+class Catching(TaskWorkflow):
+    """Goes on without a step that failed."""
+
+    task = deeds.task("Catching")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            try:
+                await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            except ActivityError:
+                await saga.step(deeds.second, DEED, undo=deeds.undo_second)
+        return Report(said="all")
+
+
+@workflow.defn
+class Bare(TaskWorkflow):
+    """Calls agents without a saga."""
+
+    task = deeds.task("Bare")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        done = await deeds.first(DEED)
+        return Report(said=done.what)
+
+
+@workflow.defn
+class Parent(TaskWorkflow):
+    """Has a task of its own, and fails as that fails."""
+
+    task: ClassVar[Task[Plan, Report]] = deeds.task("Parent")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.third, DEED, undo=deeds.undo_third)
+            child_id = f"{workflow.info().workflow_id}-child"
+            report: Report = await workflow.execute_child_workflow("Chain", plan, id=child_id, result_type=Report)
+        return report
+
+
+@workflow.defn
+class Loose:
+    """Uses a saga without being a task."""
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+        return Report(said="all")
+
+
+FLOWS: Final[tuple[type, ...]] = (
+    AfterPivot,
+    Again,
+    Asking,
+    AttemptBesidePivot,
+    AskingBeside,
+    AskingTwice,
+    AskingTwiceAtOnce,
+    Bare,
+    Beside,
+    Buggy,
+    Catching,
+    Chain,
+    GathersAfterPivot,
+    Grouped,
+    Impatient,
+    Large,
+    LargeEnd,
+    Late,
+    LeftBehind,
+    Loose,
+    Misspelled,
+    NoPivot,
+    Odd,
+    Parent,
+    PivotBeside,
+    SleepsAfterPivot,
+    Stubborn,
+    Texts,
+    Twice,
+    TwoPivots,
+    TwoSagas,
+    UndoAfterPivot,
+    Unmanned,
+    Unfitting,
+)
