@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from sagamesh.board import Board
 from sagamesh.errors import DefinitionError
+from sagamesh.message import Message
 from sagamesh.status import ApprovalStatus, Decision, OperatorDecision, TaskStatus
 from sagamesh.task import Task
 
@@ -49,6 +50,7 @@ class TaskWorkflow:
 
     @approve.validator
     def _check_approve(self, decision: Decision) -> None:
+        _check_kind(decision, Decision)
         self._check_asking()
 
     @workflow.update(name="reject", description="Say no to the open question. Once.")
@@ -58,6 +60,7 @@ class TaskWorkflow:
 
     @reject.validator
     def _check_reject(self, decision: Decision) -> None:
+        _check_kind(decision, Decision)
         self._check_asking()
 
     @workflow.update(name="operator", description="Decide about a step whose undo failed: retry, skip or resolve.")
@@ -69,6 +72,7 @@ class TaskWorkflow:
 
     @operator.validator
     def _check_operator(self, decision: OperatorDecision) -> None:
+        _check_kind(decision, OperatorDecision)
         if decision.step not in self.board.waiting:
             waiting = ", ".join(sorted(self.board.waiting)) or "none"
             raise _refused("NoDecisionNeeded", f"{decision.step} waits for no decision; waiting: {waiting}")
@@ -93,6 +97,13 @@ def board_of(instance: object) -> Board:
     if not isinstance(instance, TaskWorkflow):
         raise DefinitionError(f"{type(instance).__name__} uses a Saga, so derive it from sagamesh.TaskWorkflow")
     return instance.board
+
+
+def _check_kind(decision: object, kind: type[Message]) -> None:
+    # A JSON null reaches the task as None, whatever the handler's signature says; once accepted, it would be a bug that
+    # the engine retries for ever.
+    if not isinstance(decision, kind):
+        raise _refused("InvalidInput", f"one {kind.__name__} is needed, not {type(decision).__name__}")
 
 
 def _refused(kind: str, message: str) -> ApplicationError:
