@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import is_cancelled_exception
 from temporalio.worker import (
     ExecuteWorkflowInput,
     Interceptor,
@@ -14,9 +15,10 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-from sagamesh.errors import InvalidInput, SagameshError
-from sagamesh.failure import Failure, FieldProblem, failure_of
-from sagamesh.saga import failed
+from sagamesh.board import Board
+from sagamesh.errors import InvalidInput
+from sagamesh.failure import Failure, FieldProblem, failed, failure_of, small
+from sagamesh.saga import ending
 from sagamesh.status import Stage
 from sagamesh.steering import TaskWorkflow
 from sagamesh.task import check_task_id
@@ -39,17 +41,34 @@ class _TaskInbound(WorkflowInboundInterceptor):
             return await super().execute_workflow(input)
         try:
             _begin(instance, input.args)
-            result = await super().execute_workflow(input)
+            result = await _steered(super().execute_workflow(input), instance.board)
         except BaseException as error:
-            if is_cancelled_exception(error):
+            reason = ending(error)
+            if reason is None:
+                raise  # a bug, or the engine's own business
+            if is_cancelled_exception(reason) and workflow.cancellation_reason() is not None:
                 instance.board.enter(Stage.CANCELLED)
                 raise
-            if not isinstance(error, (FailureError, SagameshError)):
-                raise  # a bug, or the engine's own business
             instance.board.enter(Stage.FAILED)
-            raise failed(_failure(error)) from error.__cause__ or error
+            raise failed(_failure(reason)) from small(reason.__cause__ or reason)
         instance.board.enter(Stage.COMPLETED)
         return result
+
+
+async def _steered(work: Coroutine[Any, Any, Any], board: Board) -> Any:
+    """Run the task's code so that a cancel request reaches it until the point of no return, and not after.
+
+    The engine cancels whatever the code waits for. Past that point this could be anything (a sleep, several things side
+    by side), and the code would have to guard each of them.
+    """
+    body = asyncio.ensure_future(work)
+    while not body.done():
+        try:
+            await workflow.wait([body])
+        except asyncio.CancelledError:
+            if not board.past_point_of_no_return:
+                body.cancel()
+    return body.result()
 
 
 def _begin(instance: TaskWorkflow, args: Sequence[Any]) -> None:

@@ -12,13 +12,12 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 from sagamesh.board import Board
 from sagamesh.capability import Capability, In, Out
 from sagamesh.compensation import Undo, compensate
-from sagamesh.errors import SagameshError
-from sagamesh.failure import Failure, failure_of
+from sagamesh.failure import Failure, failed, failure_of, small
 from sagamesh.status import ApprovalStatus, Stage, StepState
 from sagamesh.steering import board_of
 
@@ -53,9 +52,11 @@ class Saga:
     cancel request, the deadline) first stops what still runs, then undoes every step that was begun, also the one that
     failed: a step whose answer was lost may have happened. An undo that fails waits for an operator. Then the task
     fails, its error saying what failed and what was undone. Bugs (any other exception) compensate nothing: the engine
-    retries them after the next deployment.
+    retries them after the next deployment. Which errors are bugs is the engine's rule: all but its own, `TimeoutError`,
+    and those that the workflow's definition names.
 
-    Cancel requests count until `pivot` begins. From there on the task can only complete.
+    Cancel requests count until `pivot` begins. From there on the task can only complete: nothing is undone any more, no
+    cancel reaches the task's code, and no second saga may begin.
 
     - `deadline`: how long the block may take until the pivot; None for no limit. It is a timer of the task, because
       the engine's own execution timeout would end the task without compensation.
@@ -69,12 +70,16 @@ class Saga:
         self._undos: list[Undo] = []
         # By step name, in order: what is cancelled must be cancelled in the same order on replay.
         self._running: dict[str, asyncio.Task[RawValue]] = {}
+        self._dispensable: set[str] = set()
+        self._failures: dict[str, FailureError] = {}
         self._expired = False
         self._closed = False
         self._body: asyncio.Task[Any] | None = None
         self._timer: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        if self._board.past_point_of_no_return:
+            raise RuntimeError("the task is past its point of no return: a saga that begins now could not be undone")
         self._body = asyncio.current_task()
         if self._deadline is not None:
             self._timer = asyncio.create_task(self._expire(self._deadline))
@@ -96,6 +101,8 @@ class Saga:
             asyncio.CancelledError: when the task was cancelled or its deadline passed.
         """
         self._stop_if_asked()
+        if undo is not None and self._board.past_point_of_no_return:
+            raise RuntimeError(f"{capability.type} has an undo, but after the pivot nothing is undone")
         name = self._name(capability)
         # Recorded before it is scheduled: from then on it may have happened, whatever we hear of it.
         if undo is not None:
@@ -107,7 +114,12 @@ class Saga:
             self._undos = [known for known in self._undos if known.step != name]
             raise
         self._board.mark(name, StepState.RUNNING)
-        result = await self._answer(name, capability, handle)
+        try:
+            result = await self._answer(name, capability, handle)
+        except FailureError:
+            # A step that was asked to stop and fails in another way, as when its worker was lost, hides the request.
+            self._stop_if_asked()
+            raise
         # A step that finishes in spite of a cancel request swallows it, so look again.
         self._stop_if_asked()
         return result
@@ -115,12 +127,18 @@ class Saga:
     async def pivot(self, capability: Capability[In, Out], arg: In, *, summary: str | None = None) -> Out:
         """The step after which the task can only complete. Cancel requests are refused from here on.
 
-        When it fails, everything before it is undone; the undos must cope with a pivot that happened unheard.
+        When it fails, everything before it is undone; the undos must cope with a pivot that happened unheard. No step
+        may run beside it (an `attempt` may): that step could still fail, and then it would be too late to undo.
 
         Raises:
             as `step`.
         """
         self._stop_if_asked()
+        if self._board.past_point_of_no_return:
+            raise RuntimeError("a task has one pivot")
+        beside = [name for name in self._running if name not in self._dispensable]
+        if beside:
+            raise RuntimeError(f"{capability.type} is the pivot, but {', '.join(beside)} still runs")
         self._stop_timer()
         name = self._name(capability)
         handle = capability.schedule(arg, activity_id=name, summary=summary)
@@ -136,6 +154,7 @@ class Saga:
         """Call a capability that the task can do without. A failure is an outcome, not an error."""
         self._stop_if_asked()
         name = self._name(capability)
+        self._dispensable.add(name)
         handle = capability.schedule(arg, activity_id=name, summary=summary)
         self._board.mark(name, StepState.RUNNING)
         answer = self._answer(name, capability, handle)
@@ -149,12 +168,17 @@ class Saga:
     async def approval(self, question: str, *, within: timedelta) -> ApprovalStatus:
         """Wait for a person to answer through the updates `approve` or `reject`; returns who approved and why.
 
+        Questions that are asked side by side are put one after the other.
+
         Raises:
             ApplicationError: `Rejected` with who and why, or `ApprovalTimedOut` after `within`.
             asyncio.CancelledError: when the task was cancelled or its deadline passed.
         """
         self._stop_if_asked()
         board = self._board
+        while board.asking:
+            await workflow.wait_condition(lambda: not board.asking)
+            self._stop_if_asked()
         board.ask(question, within)
         try:
             await workflow.wait_condition(
@@ -183,28 +207,39 @@ class Saga:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         board = self._board
-        if error is None and not board.past_point_of_no_return:
+        reason = ending(error)
+        if error is not None and reason is None:
+            # A bug, continue-as-new, or the task leaves this process's memory; there may be no workflow to act in.
+            return
+        if error is None:
             try:
                 await self._finish_running()
                 self._stop_if_asked()
             except (FailureError, asyncio.CancelledError) as late:
-                error = late
+                reason = late
         self._stop_timer()
         self._closed = True
-        if error is None or board.past_point_of_no_return or not _ends_the_task(error):
+        if reason is None:
             return
+        if board.past_point_of_no_return:
+            if error is None:
+                raise reason
+            return
+        # Whoever still waits for an answer in another branch will not use it.
+        board.asking = False
         await uninterrupted(self._compensate())
-        final = self._final(error)
-        if final is not error:
-            raise final from error
-        if kind is None:
-            raise error
+        final = self._final(reason)
+        if final is not reason:
+            raise final from small(reason)
+        if reason is not error:
+            raise reason
 
     async def _answer(self, name: str, capability: Capability[In, Out], handle: asyncio.Task[RawValue]) -> Out:
         self._running[name] = handle
         try:
             result = capability.read(await handle)
         except FailureError as error:
+            self._failures[name] = error
             self._board.mark(name, StepState.FAILED, failure_of(error))
             raise
         finally:
@@ -214,8 +249,12 @@ class Saga:
         return result
 
     async def _finish_running(self) -> None:
-        while pending := [handle for handle in self._running.values() if not handle.done()]:
-            await pending[0]
+        """Wait for what the block left running, and fail as that fails."""
+        before = set(self._failures)
+        await workflow.wait_condition(lambda: not self._running)
+        for name, error in self._failures.items():
+            if name not in before and name not in self._dispensable:
+                raise error
 
     async def _compensate(self) -> None:
         # A step and its undo never race: ask what still runs to stop, and wait until it has.
@@ -229,9 +268,9 @@ class Saga:
 
     def _final(self, error: BaseException) -> BaseException:
         undone = tuple(self._board.undone)
-        if self._expired and _is_cancel(error):
+        if self._expired and is_cancelled_exception(error):
             failure = Failure(type="DeadlineExceeded", message=f"not done within {self._deadline}", undone=undone)
-        elif _is_cancel(error) and workflow.cancellation_reason() is not None:
+        elif is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
             return error
         else:
             failure = failure_of(error).model_copy(update={"undone": undone})
@@ -248,11 +287,17 @@ class Saga:
             raise asyncio.CancelledError
         if self._board.past_point_of_no_return:
             return
-        if self._expired or workflow.cancellation_reason() is not None:
+        # Also the branch alone may have been asked to stop: by its task group, of which another branch failed, or by a
+        # timeout.
+        branch = asyncio.current_task()
+        stopped = branch is not None and branch.cancelling() > 0
+        if stopped or self._expired or workflow.cancellation_reason() is not None:
             raise asyncio.CancelledError
 
     async def _expire(self, deadline: timedelta) -> None:
         await workflow.sleep(deadline, summary="deadline")
+        if workflow.cancellation_reason() is not None:
+            return  # it stops already, and that is the reason
         self._expired = True
         if self._body is not None:
             self._body.cancel()
@@ -277,16 +322,17 @@ async def uninterrupted(work: Awaitable[T]) -> T:
     return task.result()
 
 
-def failed(failure: Failure) -> ApplicationError:
-    """The error with which a task ends: typed, readable, and carrying the whole failure for programs."""
-    return ApplicationError(failure.sentence, failure.model_dump(mode="json"), type=failure.type, non_retryable=True)
+def ending(error: BaseException | None) -> BaseException | None:
+    """The error by which a task ends; None for none, a bug, or the engine's own business.
 
-
-def _is_cancel(error: BaseException) -> bool:
+    Of several that came side by side (an exception group) it is the first that is not just a branch being stopped.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        found = [ending(each) for each in error.exceptions]
+        if None in found:
+            return None
+        return next((each for each in found if each is not None and not is_cancelled_exception(each)), found[0])
     if isinstance(error, asyncio.CancelledError):
-        return True
-    return isinstance(error, ActivityError) and type(error.cause).__name__ == "CancelledError"
-
-
-def _ends_the_task(error: BaseException) -> bool:
-    return isinstance(error, (FailureError, SagameshError, asyncio.CancelledError))
+        return error
+    # Nothing else that is no Exception is asked about: it may come when there is no workflow any more.
+    return error if isinstance(error, Exception) and workflow.is_failure_exception(error) else None
