@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-from payment_gateways import Sandbox, running
+
+from tests.support.payment_gateways import Sandbox, running
 
 
 @pytest.fixture(scope="session")

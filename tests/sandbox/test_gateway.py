@@ -6,8 +6,9 @@ import asyncio
 
 import httpx
 import pytest
-from gateway_requests import GOOD, confirm, create, error_of, refund
-from payment_gateways import Sandbox
+
+from tests.support.gateway_requests import GOOD, confirm, create, error_of, refund
+from tests.support.payment_gateways import Sandbox
 
 pytestmark = pytest.mark.asyncio
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_requests import GOOD, confirm, create, refund
-from payment_gateways import API_KEY, Sandbox, running
+
+from tests.support.gateway_requests import GOOD, confirm, create, refund
+from tests.support.payment_gateways import API_KEY, Sandbox, running
 
 pytestmark = pytest.mark.asyncio
 

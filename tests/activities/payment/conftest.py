@@ -10,7 +10,14 @@ from decimal import Decimal
 
 import pytest
 import pytest_asyncio
-from payment_gateways import (
+from pydantic import SecretStr
+
+from mesh_activities.database import Database
+from mesh_activities.payment import Payments, metadata
+from mesh_activities.stripe import Stripe
+from mesh_agents.money import Money
+from mesh_agents.payment import Charge
+from tests.support.payment_gateways import (
     API_KEY,
     AsCall,
     ChargeOf,
@@ -22,13 +29,6 @@ from payment_gateways import (
     Till,
     running,
 )
-from pydantic import SecretStr
-
-from mesh_activities.database import Database
-from mesh_activities.payment import Payments, metadata
-from mesh_activities.stripe import Stripe
-from mesh_agents.money import Money
-from mesh_agents.payment import Charge
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from payment_gateways import API_KEY, AsCall, ChargeOf, Persistence, Server, Till
 from pydantic import SecretStr
 
 from mesh_activities.key import KeyReused
 from mesh_activities.payment import Payments
 from mesh_agents.payment import Declined, PaymentRefused
+from tests.support.payment_gateways import API_KEY, AsCall, ChargeOf, Persistence, Server, Till
 
 pytestmark = pytest.mark.asyncio
 

@@ -12,9 +12,19 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from payment_gateways import API_KEY, AsCall, ChargeOf, OpenPayments, Payment, Persistence, Sandbox, Till, running
 
 from mesh_agents.payment import Charge
+from tests.support.payment_gateways import (
+    API_KEY,
+    AsCall,
+    ChargeOf,
+    OpenPayments,
+    Payment,
+    Persistence,
+    Sandbox,
+    Till,
+    running,
+)
 
 pytestmark = pytest.mark.asyncio
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from payment_gateways import ChargeOf, Persistence, Server, Till
 
 from mesh_agents.payment import Declined, PaymentCalledOff, Refunded
+from tests.support.payment_gateways import ChargeOf, Persistence, Server, Till
 
 pytestmark = pytest.mark.asyncio
 

@@ -15,7 +15,6 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from payment_gateways import API_KEY, AsCall, ChargeOf, OpenPayments, Sandbox, Till
 from pydantic import SecretStr
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, default
@@ -25,6 +24,7 @@ from mesh_activities.payment import Payments
 from mesh_activities.stripe import GatewayError, Stripe, retry_after
 from mesh_agents.payment import PaymentRefused
 from sagamesh import RetryLater
+from tests.support.payment_gateways import API_KEY, AsCall, ChargeOf, OpenPayments, Sandbox, Till
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -104,10 +104,11 @@ class Books:
         try:
             self._land()
             yield
+            self._sql.execute("COMMIT")
         except BaseException:
-            self._sql.execute("ROLLBACK")
+            if self._sql.in_transaction:  # a full disk ends a transaction by itself
+                self._sql.execute("ROLLBACK")
             raise
-        self._sql.execute("COMMIT")
 
     # Answers and faults
 

@@ -10,7 +10,7 @@ of the real world (see `gateway_cards`). Outside /v1 and without a key: GET /boo
 from __future__ import annotations
 
 import argparse
-import logging
+import asyncio
 import signal
 import socket
 import sys
@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mesh_workers.sandbox.books import Books
 from mesh_workers.sandbox.gateway_app import Gateway
@@ -30,6 +31,14 @@ _DAY = 24 * 3600
 _GRACE_SECONDS = 1
 # Longer than clients keep idle connections, so that it is not the server who closes one under a request.
 _KEEP_ALIVE_SECONDS = 75
+
+
+class _Protocol(H11Protocol):
+    """HTTP over a connection that the application may break, which no server offers by itself."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "drop": transport.abort}
 
 
 class _Server(uvicorn.Server):
@@ -54,35 +63,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # The server repeats the signal when it has stopped; without this the process would die of it instead of ending.
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
-    logging.getLogger("uvicorn.error").addFilter(_is_unintended)
+    try:
+        listener = socket.create_server((chosen.host, chosen.port), backlog=512)
+    except OSError as error:
+        parser.exit(1, f"cannot listen on {chosen.host}:{chosen.port}: {error.strerror}\n")
     books = Books(chosen.dir, keep_keys=chosen.keep_keys)
     try:
-        with socket.create_server((chosen.host, chosen.port), backlog=512) as listener:
-            host, port = listener.getsockname()[:2]
-            print(f"http://{host}:{port}", flush=True)  # noqa: T201
-            gateway = Gateway(books)
-            config = uvicorn.Config(
-                gateway.app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_level="warning",
-                access_log=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
-            _Server(config, gateway).run(sockets=[listener])
+        host, port = listener.getsockname()[:2]
+        print(f"http://{host}:{port}", flush=True)  # noqa: T201
+        gateway = Gateway(books)
+        config = uvicorn.Config(
+            gateway.app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        _Server(config, gateway).run(sockets=[listener])
     finally:
+        listener.close()
         books.close()
 
 
 def _end(_: int, __: FrameType | None) -> None:
     sys.exit(0)
-
-
-def _is_unintended(record: logging.LogRecord) -> bool:
-    # Answers that are lost on purpose are none of the server's errors.
-    return "returned without completing response" not in record.getMessage()
 
 
 if __name__ == "__main__":

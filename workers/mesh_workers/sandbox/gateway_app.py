@@ -49,11 +49,13 @@ class _Post:
 
 
 class _Dropped(Response):
-    """A response that never comes: the connection is closed without one."""
+    """A response that never comes: the connection breaks before its first byte."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Announce an answer and end without it, upon which the server closes the connection."""
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+        """Break the connection (the server leaves `drop` in the state for that), and wait until it has noticed."""
+        scope["state"]["drop"]()
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
 
 class Gateway:
