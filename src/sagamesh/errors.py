@@ -11,6 +11,8 @@
     ├── TaskNotFound                 no task has this id
     ├── TaskConflict                 the id is taken by a task with another input
     ├── Refused                      a running task declined a request (cancel, approve, operator)
+    ├── StackFailed                  the embedded stack did not start or go on (in sagamesh.stack.errors)
+    │   └── PortTaken                ... because a port is taken
     └── TaskFailed                   the task ended without a result; carries the failure
         └── TaskCancelled            ... because it was cancelled
 

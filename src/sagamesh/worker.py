@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from sagamesh.app import App
 from sagamesh.connection import connect_temporal
+from sagamesh.engine_log import log_through_python
 from sagamesh.settings import WorkerSettings, read_settings
 
 __all__ = ["run_worker", "serve"]
@@ -37,6 +38,7 @@ def run_worker(app: App, pools: Sequence[str], *, address: str | None = None) ->
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    log_through_python()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(app, pools, settings=settings, address=address))
 

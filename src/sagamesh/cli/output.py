@@ -138,6 +138,9 @@ def fail(error: Exception, *, code: int | None = None) -> int:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run the asynchronous part of a command and return its result."""
+    from sagamesh.engine_log import log_through_python
+
+    log_through_python()
     return asyncio.run(work)
 
 

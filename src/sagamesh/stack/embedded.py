@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from sagamesh.app import App
+from sagamesh.engine_log import log_through_python
 from sagamesh.errors import SagameshError
 from sagamesh.stack.leftovers import reap
 from sagamesh.stack.part import Part, Timing
@@ -72,6 +73,7 @@ class Embedded:
             reap(previous.leftovers, self._timing)
         save(self._place, self._state)
         try:
+            log_through_python()
             asyncio.run(self._run(layers()))
         except Interrupted:
             forget(self._place)
