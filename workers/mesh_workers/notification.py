@@ -24,5 +24,6 @@ async def pool() -> AsyncIterator[Pool]:
         tls=settings.tls,
         username=settings.username,
         password=settings.password,
+        ca_file=settings.ca_file,
     ) as mailer:
         yield Pool(notification).serve(confirm_order, mailer.confirm_order)

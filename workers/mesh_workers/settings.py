@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -52,6 +53,7 @@ class NotificationSettings(BaseSettings):
     host: str = Field("localhost", description="mail server")
     port: int = Field(587, ge=1, le=65535, description="its port")
     tls: Literal["none", "starttls", "implicit"] = Field("starttls", description="how the connection is encrypted")
+    ca_file: Path | None = Field(None, description="certificates to trust instead of the system's, a PEM file")
     username: str = Field("", description="login, empty for none")
     password: SecretStr = Field(SecretStr(""), description="its password")
     sender: str = Field("orders@localhost", description="From address")
