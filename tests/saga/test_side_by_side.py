@@ -37,7 +37,7 @@ async def test_the_other_branch_is_waited_for_before_anything_is_undone(
     script = engine.script(task_id).on(deeds.second, NoWay("no way")).on(deeds.first, Act(before=gate))
     running = await engine.start(task, Plan(), id=task_id)
     await gate.reached()
-    await running.scheduled("works.second", failed=True)
+    await running.refused("works.second")
     assert "works.undo_second" not in script.order
 
     gate.open()
@@ -54,7 +54,7 @@ async def test_a_branch_begins_nothing_new_after_another_failed(engine: Engine, 
     script = engine.script(task_id).on(deeds.second, NoWay("no way")).on(deeds.first, Act(before=gate))
     running = await engine.start(task, Plan(), id=task_id)
     await gate.reached()
-    await running.scheduled("works.second", failed=True)
+    await running.refused("works.second")
 
     gate.open()
     await running.failure()

@@ -129,19 +129,28 @@ class Running(Generic[Out]):
         await eventually(there)
         return await self.handle.status()
 
-    async def scheduled(self, step: str, *, failed: bool = False) -> None:
-        """Wait until the task has begun one of its steps, or has seen it fail."""
+    async def scheduled(self, step: str) -> None:
+        """Wait until the task has begun one of its steps."""
+        await self._has_event(step, "activity_task_scheduled_event_attributes")
 
+    async def answered(self, step: str) -> None:
+        """Wait until the task has seen one of its steps succeed."""
+        await self._has_event(step, "activity_task_completed_event_attributes")
+
+    async def refused(self, step: str) -> None:
+        """Wait until the task has seen one of its steps fail."""
+        await self._has_event(step, "activity_task_failed_event_attributes")
+
+    async def _has_event(self, step: str, kind: str) -> None:
         async def so() -> bool:
+            steps: dict[int, str] = {}
             found = False
-            ids: dict[int, str] = {}
             for event in (await self.history()).events:
                 if event.HasField("activity_task_scheduled_event_attributes"):
-                    ids[event.event_id] = event.activity_task_scheduled_event_attributes.activity_id
-                    found = found or (not failed and step == ids[event.event_id])
-                elif event.HasField("activity_task_failed_event_attributes") and failed:
-                    seen = step == ids[event.activity_task_failed_event_attributes.scheduled_event_id]
-                    found = found or seen
+                    steps[event.event_id] = event.activity_task_scheduled_event_attributes.activity_id
+                if event.WhichOneof("attributes") == kind:
+                    about = getattr(getattr(event, kind), "scheduled_event_id", event.event_id)
+                    found = found or steps[about] == step
             return found and not (await self._described()).HasField("pending_workflow_task")
 
         await eventually(so)
