@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import Self
 
 import pytest
-from coded import Echo, Said, echo, repeat, repeater
-from engine import Engine
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client as TemporalClient
 from temporalio.converter import (
@@ -25,6 +23,8 @@ from sagamesh import Client, Pool, SagameshPlugin
 from sagamesh.converter import data_converter
 from sagamesh.sandbox import Sandbox
 from sagamesh.testing import served
+from tests.support.coded import Echo, Said, echo, repeat, repeater
+from tests.support.engine import Engine
 
 
 class Reversing(PayloadCodec):
