@@ -58,11 +58,12 @@ class SagameshPlugin(SimplePlugin):
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """As the base class, and spare the worker the work that only codecs and external storage need."""
         config = super().configure_worker(config)
-        converter = config["client"].data_converter
-        runner = config["workflow_runner"]
+        client, runner = config.get("client"), config.get("workflow_runner")
+        if client is None:
+            return config  # nothing that could run
         if isinstance(runner, Sandbox):
-            config["workflow_runner"] = runner.serving(converter)
-        if converter.external_storage is None:
+            config["workflow_runner"] = runner.serving(client.data_converter)
+        if client.data_converter.external_storage is None:
             # One at a time means here: without a task of its own for each payload that is not stored anywhere.
             config["max_workflow_task_external_storage_concurrency"] = 1
         return config

@@ -77,9 +77,8 @@ class Fakes:
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
             if isinstance(answer, Exception):
                 raise answer
-            if callable(answer):
-                answer = answer(arg)
-            result: BaseModel = await answer if inspect.isawaitable(answer) else answer
+            made: Any = answer(arg) if callable(answer) else answer
+            result: BaseModel = await made if inspect.isawaitable(made) else made
             return result
 
         return fake
