@@ -53,7 +53,7 @@ async def hold_reservation(connection: AsyncConnection, reservation_id: str) -> 
 
 
 async def items_of(connection: AsyncConnection, reservation_ids: Collection[str]) -> dict[str, int]:
-    """How much of each SKU these reservations are about, together."""
+    """How much of each SKU these reservations are about, together; sorted by SKU."""
     rows = await connection.execute(
         select(reservation_lines.c.sku, func.sum(reservation_lines.c.quantity))
         .where(reservation_lines.c.reservation_id.in_(reservation_ids))
@@ -87,7 +87,6 @@ async def settle(connection: AsyncConnection, reservation_ids: Collection[str], 
         update(reservations).where(reservations.c.reservation_id.in_(ids)).values(state=becomes.value)
     )
     quantities = await items_of(connection, ids)
-    await hold(connection, quantities)
     await _move(connection, quantities, _SHELF[was], _SHELF[becomes])
     return len(ids)
 
@@ -109,6 +108,7 @@ async def _move(
     source: ColumnElement[int],
     target: ColumnElement[int],
 ) -> None:
+    """Item by item, in the order given: unless their stock is held, in the order of SKUs."""
     quantity = bindparam("quantity", type_=stock.c.on_hand.type)
     moved = (
         update(stock)

@@ -213,9 +213,18 @@ async def test_many_who_lack_stock_free_a_stale_reservation_once(
 
 
 async def test_deliveries_at_once_are_counted_once(two_pools: tuple[Stock, Stock]) -> None:
-    calls = (two_pools[n % 2].deliver(f"new-{n % 5}", {"tea": 1, f"sku-{n % 5}": 2}) for n in range(40))
-    await asyncio.gather(*calls)
-    assert await on_hand(two_pools[0]) == DELIVERED["tea"] + 5
+    """Pairs of them, each attempted four times, that bring the same items, which nobody has seen before."""
+    chance = random.Random(2)
+    for n in range(10):
+        quantities = {"tea": 1, **{f"new-{n}-{m}": 2 for m in range(6)}}
+        tries = []
+        for m in range(8):
+            shuffled = dict(chance.sample(sorted(quantities.items()), len(quantities)))
+            tries.append(two_pools[m % 2].deliver(f"new-{n}-{m % 2}", shuffled))
+        await asyncio.gather(*tries)
+    books = {book.sku: book.on_hand for book in await two_pools[0].books()}
+    assert books.pop("tea") == DELIVERED["tea"] + 20
+    assert {on_hand for sku, on_hand in books.items() if sku.startswith("new")} == {4}
     assert await two_pools[0].audit() == []
 
 
