@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
+from pydantic import BaseModel
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import RawValue
@@ -17,6 +18,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from sagamesh.agent import Agent
 from sagamesh.capability import Capability, In, Out
 from sagamesh.errors import DefinitionError, UnknownName, Unserved
+from sagamesh.status import TaskStatus
 from sagamesh.steering import TaskWorkflow
 from sagamesh.task import Task
 
@@ -29,6 +31,22 @@ DEFAULT_GRACE = timedelta(seconds=8)
 """How long running calls may take to finish after a worker was told to stop."""
 
 
+TaskIn = TypeVar("TaskIn", bound=BaseModel, contravariant=True)
+TaskOut = TypeVar("TaskOut", bound=BaseModel, covariant=True)
+
+
+class Runs(Protocol[TaskIn, TaskOut]):
+    """A task's workflow class as type checkers see it: tells its status, runs from the one model to the other."""
+
+    def status(self) -> TaskStatus:
+        """Where the task is; what `TaskWorkflow` gives it."""
+        ...
+
+    async def run(self, arg: TaskIn, /) -> TaskOut:
+        """The task's code."""
+        ...
+
+
 class Pool:
     """What one kind of worker process does: serve an agent's capabilities, or host tasks.
 
@@ -39,7 +57,7 @@ class Pool:
     - `slots`: calls at a time in one process; None for the process's setting.
     - `grace`: how long running calls may take to finish after a stop; None for the process's setting.
 
-    mypy and pyright refuse an implementation whose argument or result is not the contract's.
+    mypy and pyright refuse an implementation, or a workflow class, whose argument or result is not the contract's.
     """
 
     def __init__(self, serves: Agent | str, *, slots: int | None = None, grace: timedelta | None = None) -> None:
@@ -66,7 +84,7 @@ class Pool:
         self._served[capability.name] = _activity(capability, implementation)
         return self
 
-    def host(self, task: Task[Any, Any], workflow_class: type[TaskWorkflow]) -> Self:
+    def host(self, task: Task[In, Out], workflow_class: type[Runs[In, Out]]) -> Self:
         """Let a workflow class run a task.
 
         Raises:
@@ -74,8 +92,10 @@ class Pool:
         """
         if task.queue != self.queue:
             raise DefinitionError(f"task {task.name} runs on queue {task.queue!r}, this pool polls {self.queue!r}")
-        if getattr(workflow_class, "task", None) is not task:
-            raise DefinitionError(f"{workflow_class.__name__}.task must be the contract of {task.name}")
+        if not issubclass(workflow_class, TaskWorkflow) or getattr(workflow_class, "task", None) is not task:
+            raise DefinitionError(
+                f"{workflow_class.__name__} must be derived from TaskWorkflow, its task the contract of {task.name}"
+            )
         self.workflows.append(workflow_class)
         return self
 
