@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
 from temporalio import client as temporal
+from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.common import Priority, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.plugin import SimplePlugin
+from temporalio.service import RPCError, RPCStatusCode
 
 from sagamesh.attributes import CUSTOMER, NEEDS_OPERATOR, STATUS
 from sagamesh.connection import connect_temporal
@@ -114,7 +117,9 @@ class Client:
         return TaskHandle(self.temporal, id, None)
 
     async def list(self, query: str = "", *, limit: int | None = None) -> AsyncIterator[TaskSummary]:
-        """Tasks, newest first; `query` is the engine's list filter, such as `SagameshStatus = 'needs_operator'`.
+        """Tasks: those that run, newest first, then those that ended, the last one first.
+
+        - `query`: the engine's list filter, such as `SagameshStatus = 'needs_operator'`.
 
         Raises:
             ServerUnreachable: when the server does not answer.
@@ -147,18 +152,32 @@ class Client:
 
     async def _same(self, task: Task[In, Out], arg: In, task_id: str) -> TaskHandle[Out]:
         """The handle of the task that has this id, if it was started with this input."""
-        handle = self.temporal.get_workflow_handle(task_id)
-        first = await reply(self.temporal, anext(handle.fetch_history_events(page_size=1)))
-        started = first.workflow_execution_started_event_attributes
+        started = await self._started(task_id)
+        if started.first_execution_run_id != started.original_execution_run_id:
+            # It has continued as new since, with another input; what counts is how it began.
+            started = await self._started(task_id, started.first_execution_run_id)
         if started.workflow_type.name != task.name:
             raise TaskConflict(f"id {task_id} belongs to a task of type {started.workflow_type.name}, not {task.name}")
-        try:
-            [before] = await self.temporal.data_converter.decode(started.input.payloads, [task.takes])
-        except (ApplicationError, ValueError):
-            before = None  # started by a client that sent something else
+        before = None
+        if len(started.input.payloads) == 1:
+            # A client that sent something else is no reason to fail here: that is another input.
+            with suppress(ApplicationError, ValueError):
+                [before] = await self.temporal.data_converter.decode(started.input.payloads, [task.takes])
         if before != arg:
             raise TaskConflict(
                 f"id {task_id} belongs to an earlier {task.name} with another input; use a new id, "
                 f"or look at the earlier one with `sagamesh show {task_id}`"
             )
         return TaskHandle(self.temporal, task_id, task.returns, run_id=started.first_execution_run_id, found=True)
+
+    async def _started(self, task_id: str, run_id: str | None = None) -> WorkflowExecutionStartedEventAttributes:
+        """How a task began: the first event of one of its runs, of the newest unless told otherwise."""
+        handle = self.temporal.get_workflow_handle(task_id, run_id=run_id)
+        try:
+            first = await reply(self.temporal, anext(handle.fetch_history_events(page_size=1)))
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            problem = f"id {task_id} is taken, but the server has forgotten how that task began; use a new id"
+            raise TaskConflict(problem) from error
+        return first.workflow_execution_started_event_attributes

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic_core import ErrorDetails, to_json
 from temporalio import exceptions
 
 __all__ = ["Failure", "FieldError", "FieldProblem", "UndoneStep", "failed", "failure_of", "field_problems", "small"]
@@ -133,7 +133,8 @@ def field_problems(error: ValidationError, *, root: str = "") -> tuple[FieldProb
     At most twenty are named; the last entry then says how many more there are.
     """
     found = []
-    for item in error.errors(include_url=False, include_input=False)[:_MOST_FIELDS]:
+    told = _told(error)
+    for item in told[:_MOST_FIELDS]:
         path = root
         for part in item["loc"]:
             path += f"[{part}]" if isinstance(part, int) else (f".{part}" if path else str(part))
@@ -142,10 +143,17 @@ def field_problems(error: ValidationError, *, root: str = "") -> tuple[FieldProb
             path = f"{path}.{cause.field}" if path else cause.field
         problem = item["msg"].removeprefix("Value error, ")
         found.append(FieldProblem(field=_cut(path, _MOST_FIELD_TEXT), problem=_cut(problem, _MOST_FIELD_TEXT)))
-    more = error.error_count() - len(found)
+    more = len(told) - len(found)
     if more:
         found.append(FieldProblem(field="", problem=f"and {more:,} more"))
     return tuple(found)
+
+
+def _told(error: ValidationError) -> list[ErrorDetails]:
+    """Pydantic's errors without its echoes: a list of which an item is wrong is not also too short."""
+    items = error.errors(include_url=False, include_input=False)
+    wrong_within = {item["loc"][:n] for item in items for n in range(len(item["loc"]))}
+    return [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong_within]
 
 
 def _cause(error: BaseException) -> BaseException | None:
