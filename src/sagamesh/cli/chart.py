@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from math import ceil
 
 from pydantic_core import to_json
 from rich.text import Text
@@ -48,19 +49,21 @@ def bar(entry: Entry, begin: datetime, end: datetime, now: datetime, width: int 
     """The entry's bar: `width` characters for the time from `begin` to `end`, at least one of them filled."""
     whole = (end - begin).total_seconds()
 
-    def column(moment: datetime) -> int:
+    def cells_until(moment: datetime) -> float:
         part = (moment - begin).total_seconds() / whole if whole > 0 else 0
-        return min(max(int(part * width), 0), width - 1)
+        return min(max(part, 0), 1) * width
 
     cells = [" "] * width
-    first, last = column(entry.at), column(entry.ended or (now if entry.open else entry.at))
+    first = min(int(cells_until(entry.at)), width - 1)
+    stop = entry.ended or (now if entry.open else entry.at)
+    last = max(ceil(cells_until(stop)) - 1, first)
     if entry.kind in (Kind.APPROVAL, Kind.TIMER):
         cells[first : last + 1] = _WAITED * (last + 1 - first)
     elif entry.kind in (Kind.STEP, Kind.UNDO, Kind.CHILD):
         before = _QUEUED if entry.queue_wait(now) is not None else _RETRIED
         cells[first : last + 1] = before * (last + 1 - first)
         if entry.started is not None:
-            worked = column(entry.started)
+            worked = min(int(cells_until(entry.started)), last)
             cells[worked : last + 1] = _WORKED * (last + 1 - worked)
     else:
         cells[first] = _MOMENT

@@ -55,11 +55,10 @@ def status_word(execution: str, stage: str) -> str:
 
 
 def _quoted(text: str, option: str) -> str:
-    for quote in "'\"":
-        if quote not in text and "\\" not in text:
-            return f"{quote}{text}{quote}"
+    if '"' not in text and "\\" not in text:
+        return "'" + text.replace("'", "''") + "'"
     from sagamesh.errors import InvalidInput
     from sagamesh.failure import FieldProblem
 
-    problem = f"{text!r} holds both kinds of quotation mark, or a backslash"
+    problem = f"{text!r} has a double quotation mark or a backslash, which the server's list filter cannot find"
     raise InvalidInput(option, [FieldProblem(field="", problem=problem)])

@@ -107,10 +107,10 @@ def list_(
     query: Annotated[
         str, typer.Option(help="The server's own list filter, such as \"StartTime > '2026-01-01'\".")
     ] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     json: output.JsonOption = False,
 ) -> None:
-    """List tasks, newest first."""
+    """List tasks: those that run, newest first, then those that ended, the last one first."""
     from sagamesh.app import load_app
     from sagamesh.cli.filter import list_filter
 
