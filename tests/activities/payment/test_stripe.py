@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -24,6 +22,7 @@ from mesh_activities.payment import Payments
 from mesh_activities.stripe import GatewayError, Stripe, retry_after
 from mesh_agents.payment import PaymentRefused
 from sagamesh import RetryLater
+from tests.support.answering import answering, response
 from tests.support.payment_gateways import API_KEY, AsCall, ChargeOf, OpenPayments, Sandbox, Till
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -101,26 +100,6 @@ async def test_a_setting_that_can_be_right_is_taken(url: str, key: str) -> None:
         pass
 
 
-@asynccontextmanager
-async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[str]:
-    """A server that answers each request head with these bytes, and closes; yields its URL."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer(head))
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-def response(status: str, body: str, *headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"content-length: {len(body.encode())}", "connection: close", *headers]
-    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
-
-
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
@@ -147,19 +126,6 @@ async def test_answers_that_are_none_of_stripes(
             await Till(payments, as_call, "order-1").charge(charge_of())
     if isinstance(caught.value, RetryLater) and not status.startswith("200"):
         assert caught.value.next_retry_delay == timedelta(seconds=3)
-
-
-@pytest.mark.asyncio
-async def test_an_intent_over_another_amount_is_no_receipt(
-    sqlite_url: str, as_call: AsCall, charge_of: ChargeOf
-) -> None:
-    body = '{"id": "pi_1", "status": "succeeded", "amount": 1, "currency": "eur"}'
-    async with (
-        answering(lambda _: response("200 OK", body)) as url,
-        Payments.open(sqlite_url, url, SecretStr(API_KEY)) as payments,
-    ):
-        with pytest.raises(PaymentRefused, match=r"not over 12\.50 EUR"):
-            await Till(payments, as_call, "order-1").charge(charge_of())
 
 
 @pytest.mark.parametrize("task_id", ["order-1", "bestellung-\u00e4\n1", "x" * 3000])
@@ -244,6 +210,21 @@ async def test_a_gateway_error_says_what_was_asked_and_what_was_answered(sandbox
         str(caught.value) == "GET /v1/payment_intents/pi_none: 404 resource_missing: No such payment_intent: 'pi_none'"
     )
     assert (caught.value.status, caught.value.problem.code) == (404, "resource_missing")
+
+
+@pytest.mark.asyncio
+async def test_a_proxy_of_the_environment_is_not_asked_for_a_gateway_on_this_machine(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with Stripe.open(sandbox.url, SecretStr(API_KEY)) as stripe:
+        intent = await stripe.create_intent(
+            amount=150, currency="EUR", payment_method="pm_card_visa", metadata={}, idempotency_key="proxy"
+        )
+    assert intent.status == "requires_confirmation"
 
 
 @pytest.mark.asyncio
