@@ -78,12 +78,13 @@ class CommandLine:
 
     folder: Path
     address: str
-    extra: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, str | None] = field(default_factory=dict)
+    """Further variables; those that are None are not set."""
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "SAGAMESH_"))}
-        return {
+        wanted = {
             **kept,
             "PYTHONPATH": str(self.folder),
             "SAGAMESH_APP": "shop_app:app",
@@ -92,6 +93,7 @@ class CommandLine:
             "COLUMNS": "200",
             **self.extra,
         }
+        return {name: value for name, value in wanted.items() if value is not None}
 
     def popen(self, *arguments: str, body: str = "") -> subprocess.Popen[str]:
         """Run it while the test goes on; `body` is what order.json holds."""

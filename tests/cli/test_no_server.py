@@ -60,7 +60,7 @@ def test_something_listens_that_never_answers(folder: Path, silent: str) -> None
 def test_a_profile_file_that_cannot_be_read(alone: CommandLine) -> None:
     profile = alone.folder / "temporal.toml"
     profile.write_text("[profile.default\naddress = 1\n", encoding="utf-8")
-    alone.extra |= {"TEMPORAL_CONFIG_FILE": str(profile), "TEMPORAL_ADDRESS": ""}
+    alone.extra |= {"TEMPORAL_CONFIG_FILE": str(profile), "TEMPORAL_ADDRESS": None}
     ran = alone("list")
     assert ran.code == 2
     assert "the Temporal profile or environment is not valid" in ran.err

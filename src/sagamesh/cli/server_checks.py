@@ -61,6 +61,8 @@ def address() -> tuple[str, str]:
 def unreachable_because(target: str, cause: BaseException | None) -> str:
     """Why nobody answers there, as far as a plain connection shows; `cause` is what the SDK said."""
     host, _, port = target.rpartition(":")
+    if not host or not port.isdecimal():
+        return "it is not host:port"
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=2):
             detail = f" ({cause})" if isinstance(cause, RuntimeError) else ""
@@ -71,8 +73,8 @@ def unreachable_because(target: str, cause: BaseException | None) -> str:
         return "nothing listens there"
     except TimeoutError:
         return "no answer at all: a firewall, or the wrong address"
-    except (ValueError, OverflowError):
-        return "it is not host:port"
+    except OverflowError:
+        return f"{port} is no port"
     except OSError as error:
         return str(error)
 
