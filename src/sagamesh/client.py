@@ -79,12 +79,17 @@ class Client:
         The handle's `found` tells which of the two it was.
 
         Raises:
-            InvalidInput: for an id that breaks the rule, or an input that is larger than the server takes.
+            InvalidInput: for an id or priority that breaks the rule, or an input that is larger than the server takes.
+            TypeError: when the input is no model of the task's contract.
             TaskConflict: when the id belongs to a task with another input.
             ServerUnreachable: when the server does not answer.
             Refused: `MissingSearchAttributes` when the namespace was not prepared for Sagamesh.
         """
         check_task_id(id)
+        if not isinstance(arg, task.takes):
+            raise TypeError(f"{task.name} takes {task.takes.__name__}, not {type(arg).__name__}")
+        if priority is not None and priority not in range(1, 6):
+            raise InvalidInput("the task", [FieldProblem(field="priority", problem=f"{priority} must be 1 to 5")])
         try:
             started = await reply(
                 self.temporal,

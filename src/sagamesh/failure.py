@@ -97,9 +97,17 @@ def failed(failure: Failure) -> exceptions.ApplicationError:
 
 
 def small(error: BaseException) -> BaseException | None:
-    """The error, to be shown as the cause of another; None when it is too large to be stored with that."""
-    stored = error.failure if isinstance(error, exceptions.FailureError) else None
-    size = len(str(error)) if stored is None else stored.ByteSize()
+    """The error, to be shown as the cause of another; None when it and its own causes are too large to be stored."""
+    size = 0
+    link: BaseException | None = error
+    while link is not None:
+        stored = link.failure if isinstance(link, exceptions.FailureError) else None
+        if stored is not None:  # as the engine delivered it, causes and all
+            size += stored.ByteSize()
+            break
+        details = link.details if isinstance(link, exceptions.ApplicationError) else ()
+        size += len(str(link)) + len(to_json(details, fallback=str))
+        link = link.__cause__
     return error if size <= _LARGEST_CAUSE else None
 
 
