@@ -1,0 +1,1 @@
+"""Benchmarks of Sagamesh against the bare engine, and of itself over time. Run them by `scripts/bench`."""

@@ -1,0 +1,86 @@
+"""The command behind `scripts/bench`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from benchmarks import burst, latency, memory, overhead
+from benchmarks.processes import BenchFailed
+from benchmarks.report import Report
+
+
+def main(arguments: list[str]) -> int:
+    """Run one bench: 0 done, 1 a wrong outcome (or a missed goal, with --check), 2 wrong usage, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    # Ended from outside, it ends what it started, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with tempfile.TemporaryDirectory(prefix="sagamesh-bench-") as folder:
+        try:
+            report = asyncio.run(_measured(options, Path(folder)))
+        except BenchFailed as error:
+            print(f"failed: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted; everything is stopped", file=sys.stderr)
+            return 130
+    print(report.text())
+    if options.json is not None:
+        options.json.write_text(json.dumps(report.json(), indent=1) + "\n", encoding="utf-8")
+        print(f"written to {options.json}")
+    return 0 if report.met or not options.check else 1
+
+
+def _measured(options: argparse.Namespace, folder: Path) -> Coroutine[Any, Any, Report]:
+    match options.bench:
+        case "overhead":
+            return overhead.measure(folder, pairs=options.pairs, orders=options.orders, in_flight=options.in_flight)
+        case "latency":
+            return latency.measure(folder, orders=options.orders)
+        case "memory":
+            return memory.measure(folder, orders=options.orders, in_flight=options.in_flight, noop=options.noop)
+        case _:
+            return burst.measure(folder, orders=options.orders, in_flight=options.in_flight, noop=options.noop)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Benchmarks of Sagamesh; see docs/benchmarks.md."
+    )
+    benches = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, too")
+    shared.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
+    loaded = argparse.ArgumentParser(add_help=False)
+    loaded.add_argument("--in-flight", type=_count, default=100, metavar="N", help="orders at a time (100)")
+    kinds = argparse.ArgumentParser(add_help=False)
+    kinds.add_argument("--noop", action="store_true", help="agents that do nothing instead of the real ones")
+
+    bench = benches.add_parser("overhead", parents=[shared, loaded], help="the bare SDK against Sagamesh")
+    bench.add_argument("--pairs", type=_count, default=3, metavar="N", help="pairs of loads (3)")
+    bench.add_argument("--orders", type=_count, default=400, metavar="N", help="orders a load (400)")
+    bench = benches.add_parser("latency", parents=[shared], help="one order alone: embedded against stock server")
+    bench.add_argument("--orders", type=_count, default=40, metavar="N", help="orders on each server (40)")
+    bench = benches.add_parser("memory", parents=[shared, loaded, kinds], help="memory of each pool over many orders")
+    bench.add_argument("--orders", type=_count, default=5000, metavar="N", help="orders (5000)")
+    bench = benches.add_parser("burst", parents=[shared, loaded, kinds], help="many orders at once, every one right")
+    bench.add_argument("--orders", type=_count, default=1000, metavar="N", help="orders (1000)")
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

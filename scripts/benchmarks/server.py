@@ -1,0 +1,48 @@
+"""The servers that are measured: the embedded stack's, and what `temporal server start-dev` is by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from benchmarks.processes import BenchFailed, Fleet
+from sagamesh.attributes import SEARCH_ATTRIBUTES
+from sagamesh.stack.ports import PortRequest, assign
+from sagamesh.stack.readiness import Engine, ServerReady
+from sagamesh.stack.server import DYNAMIC_CONFIG, ServerPorts, server_command
+
+__all__ = ["start_server"]
+
+_START = 60.0
+"""Seconds within which a server must answer."""
+
+
+async def start_server(fleet: Fleet, folder: Path, *, name: str = "server", stock: bool = False) -> str:
+    """Start a server on free loopback ports, wait until it answers, and return its address.
+
+    - `stock`: with the command's own settings, in memory; else with the embedded stack's settings and database.
+
+    Raises:
+        BenchFailed: when it ends or does not answer in time.
+    """
+    free = assign(PortRequest(word, 0, "") for word in ("grpc", "web", "http", "metrics"))
+    ports = ServerPorts(**free)
+    fleet.start(name, _stock_command(ports) if stock else server_command(ports, folder / f"{name}.db"))
+    ready = ServerReady(Engine(ports.address), ports.grpc, SEARCH_ATTRIBUTES)
+    deadline = time.monotonic() + _START
+    while missing := await ready(fleet.pid(name)):
+        fleet.check()
+        if time.monotonic() > deadline:
+            raise BenchFailed(f"{name} is not ready after {_START:.0f} s: {missing}")
+        await asyncio.sleep(0.1)
+    return ports.address
+
+
+def _stock_command(ports: ServerPorts) -> list[str]:
+    """The same command without what the embedded stack tunes. The order needs the search attributes on any server."""
+    command = server_command(ports, None)
+    for value in DYNAMIC_CONFIG:
+        at = command.index(value)
+        del command[at - 1 : at + 1]
+    return command

@@ -1,0 +1,129 @@
+"""The reference application's embedded stack under load: its real agents, its gateway, its mailbox, its books."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from temporalio import client as temporal
+
+from benchmarks.load import Job
+from benchmarks.processes import BenchFailed, Fleet
+from mesh_agents.order import OrderLine, OrderRequest, order
+from mesh_workers import app
+from mesh_workers.audit import EndedOrder, Sources, audit
+from sagamesh import Client
+from sagamesh.errors import TaskFailed
+from sagamesh.stack.place import Place
+from sagamesh.stack.state import Phase, StackState, load
+
+__all__ = ["Shop"]
+
+_START = 120.0
+"""Seconds within which the stack must be ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An order, and how it must end: `completed`, or the type of its failure."""
+
+    request: OrderRequest
+    ending: str
+
+
+def _order(sku: str, quantity: int, price: str, *, customer: str = "ada", pay: str = "pm_card_visa") -> OrderRequest:
+    line = OrderLine(sku=sku, quantity=quantity, unit_price=Decimal(price))
+    total = line.unit_price * quantity
+    return OrderRequest(customer=customer, currency="EUR", lines=(line,), total=total, payment_method=pay)
+
+
+_KINDS = (
+    Kind(_order("book", 1, "12.50"), "completed"),
+    Kind(_order("lamp", 1, "39.90"), "completed"),
+    Kind(_order("desk", 1, "399.00"), "completed"),
+    Kind(_order("book", 2, "12.50"), "completed"),
+    Kind(_order("lamp", 2, "39.90"), "completed"),
+    Kind(_order("violin", 7, "10.00"), "OutOfStock"),
+    Kind(_order("book", 1, "12.50", pay="pm_card_chargeDeclined"), "Declined"),
+    Kind(_order("book", 1, "12.50", customer="mallory"), "UserBlocked"),
+    Kind(_order("lamp", 1, "39.90", customer="grace"), "completed"),
+    Kind(_order("book", 3, "12.50"), "completed"),
+)
+"""Seven good orders of ten, and one of each kind that is refused."""
+
+
+class Shop:
+    """A running stack and the orders that were sent to it."""
+
+    def __init__(self, folder: Path, state: StackState, client: Client) -> None:
+        self._folder = folder
+        self._state = state
+        self._client = client
+        self._batch = uuid.uuid4().hex[:8]
+        self._ended: list[EndedOrder] = []
+
+    @classmethod
+    async def open(cls, fleet: Fleet, folder: Path) -> Shop:
+        """Start the stack in a folder of its own, and wait until it is ready.
+
+        Raises:
+            BenchFailed: when it is not.
+        """
+        place = Place(root=Path.cwd(), folder=folder / "stack")
+        command = [sys.executable, "-m", "sagamesh", "up", "--port", "0"]
+        fleet.start("stack", command, {**place.environment(), "TEMPORAL_CONFIG_FILE": os.devnull})
+        deadline = time.monotonic() + _START
+        while (state := load(place)) is None or state.phase is not Phase.READY:
+            fleet.check()
+            if time.monotonic() > deadline:
+                raise BenchFailed(f"the stack is not ready after {_START:.0f} s")
+            await asyncio.sleep(0.2)
+        return cls(place.folder, state, Client(await temporal.Client.connect(state.address, plugins=[app.plugin()])))
+
+    @property
+    def pools(self) -> dict[str, int]:
+        """The process id of each pool, by its name."""
+        return {part.name: part.process.pid for part in self._state.parts if part.kind == "pool" and part.process}
+
+    def job(self) -> Job:
+        """Orders of all kinds in turn, each ending held against the one that it must have."""
+
+        async def job(number: int) -> None:
+            kind = _KINDS[number % len(_KINDS)]
+            id = f"{self._batch}-{number}"
+            handle = await self._client.start(order, kind.request, id=id)
+            try:
+                result = await handle.result()
+                ending, notified = "completed", result.notified
+            except TaskFailed as error:
+                ending, notified = error.failure.type, False
+            if ending != kind.ending:
+                raise BenchFailed(f"order {id} should end as {kind.ending}, not {ending}")
+            self._ended.append(EndedOrder(id, kind.request, ending == "completed", notified))
+
+        return job
+
+    async def audit(self) -> None:
+        """Hold every order against the books of gateway, stock and mailbox.
+
+        Raises:
+            BenchFailed: with what does not fit.
+        """
+        helpers = [part for part in self._state.parts if part.kind == "helper"]
+        http = {part.name: f"http://127.0.0.1:{part.ports.get('http_port', part.ports['port'])}" for part in helpers}
+        found = await audit(
+            self._ended,
+            Sources(
+                gateway=http["gateway"],
+                mailbox=http["mailbox"],
+                inventory=f"sqlite+aiosqlite:///{self._folder / 'data' / 'inventory.db'}",
+            ),
+        )
+        if found.violations:
+            raise BenchFailed("the books do not agree:\n" + "\n".join(found.violations[:20]))
