@@ -19,7 +19,7 @@ from temporalio.client import WorkflowHistory
 from mesh_agents.order import order
 from mesh_workers import app
 from mesh_workflows.order import Order
-from sagamesh import Client, Pool, TaskWorkflow
+from sagamesh import Client, Pool
 from sagamesh.errors import TaskFailed
 from sagamesh.replay import fingerprint_of, write_golden
 from sagamesh.testing import dev_server, served
@@ -36,7 +36,7 @@ REFUSED = Path(__file__).parent / "refused"
 """Holds what the gate must refuse: an order as another order task went through it."""
 
 
-async def record(client: Client, path: OrderPath, workflow: type[TaskWorkflow] = Order) -> WorkflowHistory:
+async def record(client: Client, path: OrderPath, workflow: type[Order] = Order) -> WorkflowHistory:
     """Let one order go this path, and return its history."""
     async with served(client.temporal, Pool(order.queue).host(order, workflow), agents(path, client).pools()):
         handle = await client.start(order, request(path), id=f"order-{path.name}")

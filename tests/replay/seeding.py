@@ -8,14 +8,14 @@ from pathlib import Path
 
 import mesh_agents
 import mesh_workflows.order
-from sagamesh import TaskWorkflow
+from mesh_workflows.order import Order
 from tests.replay.order_seeds import Seed
 
 __all__ = ["agents_of", "seeded"]
 
 
-def seeded(seed: Seed, folder: Path) -> type[TaskWorkflow]:
-    """The workflow class with the change. Copies are written to `folder`, which must be on the path.
+def seeded(seed: Seed, folder: Path) -> type[Order]:
+    """The workflow class with the change: to type checkers, the order's. Copies are written to `folder`, which must be on the path.
 
     Raises:
         ValueError: when the old snippet does not occur exactly once: the seed no longer fits the code.
@@ -29,7 +29,7 @@ def seeded(seed: Seed, folder: Path) -> type[TaskWorkflow]:
         workflow = workflow.replace("mesh_agents", agents_of(seed))
     (folder / f"{name}.py").write_text(workflow, encoding="utf-8")
     importlib.invalidate_caches()
-    found: type[TaskWorkflow] = importlib.import_module(name).Order
+    found: type[Order] = importlib.import_module(name).Order
     return found
 
 
