@@ -111,7 +111,7 @@ class Client:
             return await self._same(task, arg, id)
         except ApplicationError as error:  # the converter's: PayloadTooLarge
             raise InvalidInput(f"the input of {task.name}", [FieldProblem(field="", problem=error.message)]) from None
-        return TaskHandle(self.temporal, id, task.returns, run_id=started.first_execution_run_id)
+        return TaskHandle(self.temporal, id, task.returns, run_id=started.first_execution_run_id, started=started)
 
     def handle(self, task: Task[In, Out], id: str) -> TaskHandle[Out]:
         """The handle of a task that was started before; nothing is asked of the server yet."""

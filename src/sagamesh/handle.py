@@ -42,12 +42,15 @@ class TaskHandle(Generic[Out]):
         *,
         run_id: str | None = None,
         found: bool = False,
+        started: temporal.WorkflowHandle[Any, Out] | None = None,
     ) -> None:
         self.id = id
         self.run_id = run_id
         self.found = found
         self._client = client
-        self._temporal: temporal.WorkflowHandle[Any, Out] = client.get_workflow_handle(
+        # The handle that the engine gave at the start may know more than one made from the id: in a test environment it
+        # lets time pass while the result is waited for.
+        self._temporal: temporal.WorkflowHandle[Any, Out] = started or client.get_workflow_handle(
             id, result_type=returns, first_execution_run_id=run_id
         )
 

@@ -39,6 +39,11 @@ async def reply(client: Client, call: Awaitable[T]) -> T:
     """
     try:
         return await call
+    except RuntimeError as error:
+        # A client that connects at its first question says so by this.
+        if "connect" not in str(error):
+            raise
+        raise unreachable(client.service_client.config.target_host, client.namespace) from error
     except RPCError as error:
         explained = _explained(client, error)
         if explained is None:

@@ -122,6 +122,16 @@ def test_a_task_that_went_wrong(begun: Script) -> None:
     assert not any("deadline" in line for line in text)
 
 
+@pytest.mark.parametrize("width", [70, 80, 100, 120, 1000])
+def test_rows_fit_the_terminal(begun: Script, width: int) -> None:
+    begun.step("notification.confirm_order", 1, 200)
+    begun.step("undo:inventory.reserve", 300, capability="inventory.release")
+    rows = [line for line in chart(begun.read(), width=width).plain.splitlines()[3:] if "done" in line]
+    assert len(rows) == 2
+    assert max(map(len, rows)) <= min(width, 110)
+    assert all("█" in row and " s" in row for row in rows)
+
+
 def test_what_a_task_waits_for(begun: Script) -> None:
     begun.stage("awaiting_approval", 1)
     begun.timer(3600, 1, summary="approval")

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from mesh_agents.order import OrderRequest
 from sagamesh import Capability, Saga, Task, TaskWorkflow
 from tests.support import deeds
 from tests.support.deeds import Deed, Done, OddPlan, Plan, Report, Switch, Text
@@ -510,6 +511,15 @@ class Parent(TaskWorkflow):
             child_id = f"{workflow.info().workflow_id}-child"
             report: Report = await workflow.execute_child_workflow("Chain", plan, id=child_id, result_type=Report)
         return report
+
+
+@workflow.defn
+class Echo:
+    """Says what it was told; no task."""
+
+    @workflow.run
+    async def run(self, request: OrderRequest) -> OrderRequest:
+        return request
 
 
 @workflow.defn

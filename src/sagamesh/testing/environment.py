@@ -21,7 +21,10 @@ __all__ = ["binary", "dev_server", "time_skipping"]
 
 @asynccontextmanager
 async def time_skipping(plugin: SimplePlugin | None = None) -> AsyncIterator[WorkflowEnvironment]:
-    """The time-skipping test server: timers of days pass at once. It cannot list tasks."""
+    """The time-skipping test server: timers of days pass at once while the result of a started task is waited for.
+
+    Otherwise time passes as told: `await environment.sleep(...)`. It cannot list tasks.
+    """
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=binary("temporal-test-server", "sagamesh[testing]"),
         plugins=[plugin or SagameshPlugin()],
