@@ -15,7 +15,9 @@ __all__ = ["agents_of", "seeded"]
 
 
 def seeded(seed: Seed, folder: Path) -> type[Order]:
-    """The workflow class with the change: to type checkers, the order's. Copies are written to `folder`, which must be on the path.
+    """The workflow class with the change: to type checkers, the order's.
+
+    Copies are written to `folder`, which must be on the path.
 
     Raises:
         ValueError: when the old snippet does not occur exactly once: the seed no longer fits the code.
