@@ -9,6 +9,11 @@ from pydantic import Field
 
 from sagamesh import Agent, BusinessError, Message, seconds
 
+Email = Annotated[str, Field(min_length=1, max_length=254)]
+"""An address; where it is none, the mail server says so."""
+
+PersonName = Annotated[str, Field(max_length=200)]
+
 UserId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 
 
@@ -22,8 +27,8 @@ class User(Message):
     """A user who may order. Totals above `approval_limit` (in the order's currency) need an approver."""
 
     user_id: UserId
-    name: str
-    email: str
+    name: PersonName
+    email: Email
     approval_limit: Decimal
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
+from mesh_agents.accounts import Email, PersonName
 from mesh_agents.inventory import ItemQuantity
 from mesh_agents.money import Money
 from sagamesh import Agent, BusinessError, Message, Retry, seconds
@@ -14,8 +11,8 @@ from sagamesh import Agent, BusinessError, Message, Retry, seconds
 class OrderConfirmation(Message):
     """What the mail about a completed order says, and to whom it goes."""
 
-    to: Annotated[str, Field(max_length=254)]
-    name: str
+    to: Email
+    name: PersonName
     order_id: str
     items: tuple[ItemQuantity, ...]
     total: Money

@@ -74,6 +74,7 @@ class Saga:
         self._failures: dict[str, FailureError] = {}
         self._expired = False
         self._closed = False
+        self._succeeded = False
         self._body: asyncio.Task[Any] | None = None
         self._timer: asyncio.Task[None] | None = None
 
@@ -220,6 +221,7 @@ class Saga:
         self._stop_timer()
         self._closed = True
         if reason is None:
+            self._succeeded = True
             return
         if board.past_point_of_no_return:
             if error is None:
@@ -283,6 +285,8 @@ class Saga:
 
     def _stop_if_asked(self) -> None:
         if self._closed:
+            if self._succeeded or asyncio.current_task() is self._body:
+                raise RuntimeError("the saga's block was left; what begins now could not be undone any more")
             # A branch that runs beside the one that failed must not begin anything that nobody would undo.
             raise asyncio.CancelledError
         if self._board.past_point_of_no_return:

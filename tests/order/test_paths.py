@@ -106,6 +106,34 @@ async def test_refused(engine: Engine, refusal: BusinessError, step: Capability[
     assert await running.found_as() == "failed"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"email": "a" * 255},
+        {"email": ""},
+        {"name": "n" * 201},
+        {"approval_limit": "NaN"},
+        {"approval_limit": "Infinity"},
+        {"approval_limit": "much"},
+    ],
+    ids=str,
+)
+async def test_a_user_of_whom_no_order_can_be_made(cached_engine: Engine, changes: dict[str, Any]) -> None:
+    """What one agent answers the task tells the next; what that would not take is refused before any charge."""
+    task_id = cached_engine.new_id()
+    user: dict[str, Any] = {"user_id": "ada", "name": "Ada", "email": "ada@example.org", "approval_limit": "1"}
+    answer = accounts.User.model_construct(**(user | changes))
+    script = cached_engine.script(task_id).on(accounts.validate, Act(answer))
+    running = await cached_engine.start(order, order_request(), id=task_id)
+
+    failure = await running.failure()
+
+    assert (failure.type, failure.step) == ("InvalidResult", "accounts.validate")
+    assert [field.field for field in failure.fields] == list(changes)
+    assert "payment.charge" not in script.order
+    assert [name for name in script.standing if name in EFFECTS] == []
+
+
 async def test_the_mail_cannot_be_delivered(engine: Engine) -> None:
     task_id = engine.new_id()
     engine.script(task_id).on(

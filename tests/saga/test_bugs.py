@@ -99,6 +99,7 @@ async def test_a_saga_outside_a_task_is_refused_before_it_begins(engine: Engine)
     ("flow", "message"),
     [
         (flows.PivotBeside, "works.second still runs"),
+        (flows.AfterBlock, "block was left"),
         (flows.TwoPivots, "a task has one pivot"),
         (flows.TwoSagas, "past its point of no return"),
         (flows.UndoAfterPivot, "has an undo"),

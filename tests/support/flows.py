@@ -457,6 +457,20 @@ class Texts(TaskWorkflow):
 
 
 @workflow.defn
+class AfterBlock(TaskWorkflow):
+    """Takes a step when its saga is over."""
+
+    task = deeds.task("AfterBlock")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+        await saga.step(deeds.third, DEED, undo=deeds.undo_third)
+        return Report(said="all")
+
+
+@workflow.defn
 class PivotBeside(TaskWorkflow):
     """Its pivot begins while a step still runs."""
 
@@ -534,6 +548,7 @@ class Loose:
 
 
 FLOWS: Final[tuple[type, ...]] = (
+    AfterBlock,
     AfterPivot,
     Again,
     Asking,
