@@ -95,9 +95,10 @@ class CommandLine:
         }
         return {name: value for name, value in wanted.items() if value is not None}
 
-    def popen(self, *arguments: str, body: str = "") -> subprocess.Popen[str]:
-        """Run it while the test goes on; `body` is what order.json holds."""
-        (self.folder / "order.json").write_text(body, encoding="utf-8")
+    def popen(self, *arguments: str, body: str | None = None) -> subprocess.Popen[str]:
+        """Run it while the test goes on; `body` is put into order.json before."""
+        if body is not None:
+            (self.folder / "order.json").write_text(body, encoding="utf-8")
         return subprocess.Popen(
             [SAGAMESH, *arguments],
             cwd=self.folder,

@@ -16,8 +16,10 @@ from sagamesh.timeline import Entry, Kind, State, Timeline
 
 __all__ = ["bar", "chart", "failure_lines"]
 
-_AXIS = 30
-"""Characters of the axis."""
+_AXIS, _SHORTEST_AXIS = 30, 12
+"""Characters of the axis, where there is room, and where there is little."""
+_TIME = 10
+"""Characters of a duration."""
 
 _QUEUED, _RETRIED, _WORKED, _WAITED, _MOMENT = "░▒█┄◆"
 _LEGEND = (
@@ -33,19 +35,19 @@ _LONG = timedelta(seconds=2)
 """For how long a task may wait for a worker before it is worth a line."""
 
 
-def chart(timeline: Timeline, *, link: str = "") -> Text:
-    """The whole timeline as text of many lines."""
+def chart(timeline: Timeline, *, link: str = "", width: int = 1000) -> Text:
+    """The whole timeline as text of many lines. In a narrow `width` the axis is shorter, then times are left out."""
     lines = [*_header(timeline, link), Text()]
     shown = [entry for entry in timeline.entries if not _idle(entry)]
     if shown:
-        lines += [*_table(timeline, shown), Text()]
+        lines += [*_table(timeline, shown, width), Text()]
     lines += _ending(timeline)
     for line in lines:
         line.rstrip()
     return Text("\n").join(lines)
 
 
-def bar(entry: Entry, begin: datetime, end: datetime, now: datetime, width: int = _AXIS) -> str:
+def bar(entry: Entry, begin: datetime, end: datetime, now: datetime, width: int) -> str:
     """The entry's bar: `width` characters for the time from `begin` to `end`, at least one of them filled."""
     whole = (end - begin).total_seconds()
 
@@ -104,29 +106,37 @@ def _header(timeline: Timeline, link: str) -> Iterator[Text]:
         yield Text(link, style="dim")
 
 
-def _table(timeline: Timeline, entries: Sequence[Entry]) -> Iterator[Text]:
+def _table(timeline: Timeline, entries: Sequence[Entry], width: int) -> Iterator[Text]:
     now, end = timeline.now, timeline.ended or timeline.now
     names = [_name(entry) for entry in entries]
     states = [_state(entry) for entry in entries]
     wide, wide_state = max(map(len, names)), max(5, *map(len, states))
-    axis = f"{'0':<{_AXIS - 10}}{span(timeline.duration):>10}"
-    yield Text(
-        f"{'':<{wide}}  {'':<{wide_state}}  {axis}  {'tries':>5}  {'queued':>10}  {'worked':>10}  {'total':>10}", "dim"
-    )
+    times: Sequence[str] = ("queued", "worked", "total")
+    room = width - wide - wide_state - len("  ") * 3 - 5
+    if room - len(times) * (_TIME + 2) < _SHORTEST_AXIS:
+        times = ("total",)
+    length = max(min(room - len(times) * (_TIME + 2), _AXIS), _SHORTEST_AXIS)
+    axis = f"0{span(timeline.duration):>{length - 1}}"
+    heads = "".join(f"  {name:>{_TIME}}" for name in times)
+    yield Text(f"{'':<{wide}}  {'':<{wide_state}}  {axis}  {'tries':>5}{heads}", "dim")
     used = set()
     for entry, name, state in zip(entries, names, states, strict=True):
-        drawn = bar(entry, timeline.started, end, now)
+        drawn = bar(entry, timeline.started, end, now, length)
         used |= set(drawn)
+        spent = {
+            "queued": _span(entry.queue_wait(now)),
+            "worked": _span(entry.work(now)),
+            "total": span(entry.total(now)) if entry.kind in _TIMED else "",
+        }
         yield Text.assemble(
             f"{name:<{wide}}  ",
             (f"{state:<{wide_state}}", _style(entry)),
             "  ",
             (drawn, _style(entry)),
-            f"  {_tries(entry):>5}  {_span(entry.queue_wait(now)):>10}  {_span(entry.work(now)):>10}",
-            f"  {_span(entry.total(now)) if entry.kind in _TIMED else '':>10}",
+            f"  {_tries(entry):>5}" + "".join(f"  {spent[name]:>{_TIME}}" for name in times),
         )
         for note in _notes(entry, now):
-            yield Text(f"{'':<{min(wide, 2)}}{note}", style="red" if entry.state is State.FAILED else "dim")
+            yield Text(f"  {note}", style="red" if entry.state is State.FAILED else "dim")
     yield Text("   ".join(f"{sign} {meaning}" for sign, meaning in _LEGEND if sign in used), style="dim")
 
 

@@ -236,11 +236,11 @@ async def _watched(client: Client, task_id: str, json: bool) -> Timeline:
             await asyncio.sleep(_WATCH_PAUSE)
             found = await handle.timeline()
         return found
-    with Live(chart(found), console=terminal, auto_refresh=False, transient=True) as live:
+    with Live(chart(found, width=terminal.width), console=terminal, auto_refresh=False, transient=True) as live:
         while found.ended is None:
             await asyncio.sleep(_WATCH_PAUSE)
             found = await handle.timeline()
-            live.update(chart(found), refresh=True)
+            live.update(chart(found, width=terminal.width), refresh=True)
     return found
 
 
@@ -253,7 +253,7 @@ def _print_timeline(client: Client, timeline: Timeline, json: bool) -> None:
     if json:
         output.print_json({**document(timeline), "link": link})
     else:
-        output.print_text(chart(timeline, link=link))
+        output.print_text(chart(timeline, link=link, width=output.console().width))
 
 
 def _row(summary: TaskSummary) -> dict[str, Any]:
