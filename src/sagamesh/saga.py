@@ -59,7 +59,8 @@ class Saga:
     cancel reaches the task's code, and no second saga may begin.
 
     - `deadline`: how long the block may take until the pivot; None for no limit. It is a timer of the task, because
-      the engine's own execution timeout would end the task without compensation.
+      the engine's own execution timeout would end the task without compensation. One that has passed already lets
+      nothing begin.
 
     Must be used in a workflow class derived from `TaskWorkflow`.
     """
@@ -82,7 +83,9 @@ class Saga:
         if self._board.past_point_of_no_return:
             raise RuntimeError("the task is past its point of no return: a saga that begins now could not be undone")
         self._body = asyncio.current_task()
-        if self._deadline is not None:
+        if self._deadline is not None and self._deadline <= timedelta(0):
+            self._expired = True  # the engine has no timer for the past
+        elif self._deadline is not None:
             self._timer = asyncio.create_task(self._expire(self._deadline))
         return self
 

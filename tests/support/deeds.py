@@ -33,6 +33,7 @@ class Plan(Message):
     approval_seconds: float = 3600
     size: int = 0
     again: int = 0
+    how: str = ""
 
     @property
     def deadline(self) -> timedelta | None:

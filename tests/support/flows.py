@@ -84,6 +84,52 @@ class Grouped(TaskWorkflow):
 
 
 @workflow.defn
+class Awaiting(TaskWorkflow):
+    """Waits for its second step in one of the ways that Python has."""
+
+    task = deeds.task("Awaiting")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga(deadline=plan.deadline) as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            step = saga.step(deeds.second, DEED, undo=deeds.undo_second)
+            match plan.how:
+                case "plainly":
+                    await step
+                case "task":
+                    await asyncio.create_task(step)
+                case "shield":
+                    await asyncio.shield(step)
+                case "gather":
+                    await asyncio.gather(step)
+                case "gather with errors":
+                    await asyncio.gather(step, return_exceptions=True)
+                case "group":
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(step)
+                case "wait":
+                    await workflow.wait([asyncio.create_task(step)])
+                case "wait for":
+                    await asyncio.wait_for(step, 3600)
+                case "timeout":
+                    async with asyncio.timeout(3600):
+                        await step
+                case "short wait for":
+                    await asyncio.wait_for(step, 0.05)
+                case "short timeout":
+                    async with asyncio.timeout(0.05):
+                        await step
+                case "condition":
+                    doing = asyncio.create_task(step)
+                    await workflow.wait_condition(doing.done)
+                case _:
+                    raise ValueError(plan.how)
+            await saga.pivot(deeds.finish, DEED)
+        return Report(said="all")
+
+
+@workflow.defn
 class LeftBehind(TaskWorkflow):
     """Leaves the block while a step still runs."""
 
@@ -553,6 +599,7 @@ FLOWS: Final[tuple[type, ...]] = (
     Again,
     Asking,
     AttemptBesidePivot,
+    Awaiting,
     AskingBeside,
     AskingTwice,
     AskingTwiceAtOnce,
