@@ -120,6 +120,6 @@ order = Task(
     queue="orders",
     uses=(accounts, inventory, payment, notification),
     customer="customer",
-    title=lambda request: f"{len(request.lines)} items, {request.money}",
+    title=lambda request: f"{len(request.lines)} item{'s' * (len(request.lines) > 1)}, {request.money}",
     summary="Reserve, charge, confirm, notify",
 )

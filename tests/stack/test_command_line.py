@@ -76,8 +76,14 @@ def test_an_error_as_json_carries_its_details(capsys: pytest.CaptureFixture[str]
     }
 
 
+@pytest.fixture(autouse=True)
+def as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at the start of a process, whatever other tests in this one have asked for."""
+    monkeypatch.setattr(output._Mode, "json", False)
+
+
 @pytest.fixture
-def as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def as_json(as_text: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after --json."""
     monkeypatch.setattr(output._Mode, "json", True)
 

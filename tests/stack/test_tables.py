@@ -39,7 +39,7 @@ def test_backoff(lives: list[float], pauses: list[float]) -> None:
 def test_stopping_is_planned_to_take_less_than_15_seconds() -> None:
     stop_by = Timing().stop_by
     assert set(stop_by) == set(STOP_ORDER)
-    assert max(stop_by.values()) <= 14
+    assert max(stop_by.values()) <= 13
     assert sorted(stop_by, key=lambda kind: stop_by[kind]) == list(STOP_ORDER)
     assert stop_by["pool"] > DEFAULT_GRACE.total_seconds()
 

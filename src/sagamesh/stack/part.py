@@ -53,4 +53,4 @@ class Timing:
     first_pause: float = 0.5
     longest_pause: float = 15.0
     healthy: float = 30.0
-    stop_by: Mapping[Kind, float] = field(default_factory=lambda: {"pool": 9.0, "helper": 11.5, "server": 14.0})
+    stop_by: Mapping[Kind, float] = field(default_factory=lambda: {"pool": 9.0, "helper": 11.0, "server": 13.0})
