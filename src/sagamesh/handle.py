@@ -26,6 +26,9 @@ T = TypeVar("T")
 _ANSWER = timedelta(seconds=10)
 """How long a live worker may take to answer."""
 
+_CANCELLED = "cancelled; its status and timeline tell what was undone"
+"""The engine keeps nothing else with a cancel, and an operator may have decided to leave a step as it is."""
+
 
 class TaskHandle(Generic[Out]):
     """A task that was started: its result, its status, and the decisions it waits for.
@@ -67,7 +70,7 @@ class TaskHandle(Generic[Out]):
                 return await self._ask(self._temporal.result())
         except temporal.WorkflowFailureError as error:
             if isinstance(error.cause, CancelledError):
-                raise TaskCancelled(self.id, Failure(type="Cancelled", message="cancelled and undone")) from error
+                raise TaskCancelled(self.id, Failure(type="Cancelled", message=_CANCELLED)) from error
             raise TaskFailed(self.id, failure_of(error.cause)) from error
 
     async def timeline(self) -> Timeline:
