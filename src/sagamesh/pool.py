@@ -30,6 +30,11 @@ DEFAULT_SLOTS = 10
 DEFAULT_GRACE = timedelta(seconds=8)
 """How long running calls may take to finish after a worker was told to stop."""
 
+# The server must hand a task to a waiting poller within a second; where it cannot, because it is overloaded, the task may
+# count as begun although no worker has it, and waits for its timeout. Each poller allows one more such handover at a
+# time: with up to 20 this was seen whenever the machine was busy, with up to 5 not once. Five keep one process busy.
+_POLLERS = PollerBehaviorAutoscaling(initial=5, minimum=2, maximum=5)
+
 
 TaskIn = TypeVar("TaskIn", bound=BaseModel, contravariant=True)
 TaskOut = TypeVar("TaskOut", bound=BaseModel, covariant=True)
@@ -125,7 +130,6 @@ class Pool:
             Unserved: as `check`.
         """
         self.check()
-        pollers = PollerBehaviorAutoscaling(initial=2, minimum=1, maximum=20)
         activities: list[Callable[..., Any]] = list(self._served.values())
         if self.agent is not None:
             activities.append(_unknown_capability(self.agent))
@@ -136,8 +140,8 @@ class Pool:
             workflows=self.workflows,
             max_concurrent_activities=(self._slots or DEFAULT_SLOTS) if activities else None,
             graceful_shutdown_timeout=DEFAULT_GRACE if self._grace is None else self._grace,
-            workflow_task_poller_behavior=pollers,
-            activity_task_poller_behavior=pollers,
+            workflow_task_poller_behavior=_POLLERS,
+            activity_task_poller_behavior=_POLLERS,
         )
 
     async def run(self, client: Client, stop: asyncio.Event) -> None:
