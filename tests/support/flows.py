@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -126,6 +127,34 @@ class Awaiting(TaskWorkflow):
                 case _:
                     raise ValueError(plan.how)
             await saga.pivot(deeds.finish, DEED)
+        return Report(said="all")
+
+
+@workflow.defn
+class Arranged(TaskWorkflow):
+    """Takes its steps as it is told: `first,second|third|finish` is two side by side, then one, then the pivot."""
+
+    task = deeds.task("Arranged")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        steps = {
+            "first": (deeds.first, deeds.undo_first),
+            "second": (deeds.second, deeds.undo_second),
+            "third": (deeds.third, deeds.undo_third),
+        }
+        async with Saga(deadline=plan.deadline) as saga:
+            for group in plan.how.split("|"):
+                doing: list[Coroutine[Any, Any, object]] = []
+                for name in group.split(","):
+                    if name == "finish":
+                        doing.append(saga.pivot(deeds.finish, DEED))
+                    elif name == "extra":
+                        doing.append(saga.attempt(deeds.extra, DEED))
+                    else:
+                        step, undo = steps[name]
+                        doing.append(saga.step(step, DEED, undo=undo))
+                await asyncio.gather(*doing)
         return Report(said="all")
 
 
@@ -597,6 +626,7 @@ FLOWS: Final[tuple[type, ...]] = (
     AfterBlock,
     AfterPivot,
     Again,
+    Arranged,
     Asking,
     AttemptBesidePivot,
     Awaiting,
