@@ -30,9 +30,9 @@ DEFAULT_SLOTS = 10
 DEFAULT_GRACE = timedelta(seconds=8)
 """How long running calls may take to finish after a worker was told to stop."""
 
-# The server must hand a task to a waiting poller within a second; where it cannot, because it is overloaded, the task may
-# count as begun although no worker has it, and waits for its timeout. Each poller allows one more such handover at a
-# time: with up to 20 this was seen whenever the machine was busy, with up to 5 not once. Five keep one process busy.
+# The server must hand a task to a waiting poller within a second. Where it cannot, because it is overloaded, the task
+# may count as begun although no worker has it, and waits for its timeout. Each poller allows one more handover at a
+# time: on a busy machine this was seen with up to 20 pollers, and not with up to 5, which keep one process busy enough.
 _POLLERS = PollerBehaviorAutoscaling(initial=5, minimum=2, maximum=5)
 
 
