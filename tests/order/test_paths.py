@@ -245,7 +245,7 @@ async def test_it_is_found_by_customer_agents_and_status(engine: Engine) -> None
     assert attributes.get(CUSTOMER) == "ada"
     assert attributes.get(AGENTS) == ["accounts", "inventory", "payment", "notification"]
     assert await running.found_as() == "completed"
-    assert await described.static_summary() == "1 items, 25.00 EUR"
+    assert await described.static_summary() == "1 item, 25.00 EUR"
 
 
 async def test_priority_reaches_the_engine(cached_engine: Engine) -> None:
