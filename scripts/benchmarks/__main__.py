@@ -20,7 +20,8 @@ from benchmarks.report import Report
 def main(arguments: list[str]) -> int:
     """Run one bench: 0 done, 1 a wrong outcome (or a missed goal, with --check), 2 wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    # Ended from outside, it ends what it started, as with Ctrl-C.
+    # Ended from outside, it ends what it started, as with Ctrl-C; a shell lets its background jobs ignore that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="sagamesh-bench-") as folder:
         try:

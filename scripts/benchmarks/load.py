@@ -9,7 +9,6 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from benchmarks.processes import BenchFailed, Fleet
 
@@ -67,12 +66,13 @@ async def run_load(job: Job, fleet: Fleet, numbers: range, *, in_flight: int) ->
     begun = time.perf_counter()
     watch = asyncio.create_task(_watch(fleet))
     customers = [asyncio.create_task(customer(waiting)) for _ in range(min(in_flight, len(numbers)))]
+    running = set(customers)
     try:
-        done: asyncio.Future[Any] = asyncio.gather(*customers)
-        await asyncio.wait({watch, done}, return_when=asyncio.FIRST_COMPLETED)
-        if watch.done():
-            watch.result()
-        await done
+        while running:
+            done, _ = await asyncio.wait({watch, *running}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            running -= done
     finally:
         for task in (watch, *customers):
             task.cancel()
