@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import Worker
 
 from sagamesh.agent import Agent
 from sagamesh.capability import Capability, In, Out
@@ -29,11 +29,6 @@ DEFAULT_SLOTS = 10
 
 DEFAULT_GRACE = timedelta(seconds=8)
 """How long running calls may take to finish after a worker was told to stop."""
-
-# The server must hand a task to a waiting poller within a second. Where it cannot, because it is overloaded, the task
-# may count as begun although no worker has it, and waits for its timeout. Each poller allows one more handover at a
-# time: on a busy machine this was seen with up to 20 pollers, and not with up to 5, which keep one process busy enough.
-_POLLERS = PollerBehaviorAutoscaling(initial=5, minimum=2, maximum=5)
 
 
 TaskIn = TypeVar("TaskIn", bound=BaseModel, contravariant=True)
@@ -140,8 +135,10 @@ class Pool:
             workflows=self.workflows,
             max_concurrent_activities=(self._slots or DEFAULT_SLOTS) if activities else None,
             graceful_shutdown_timeout=DEFAULT_GRACE if self._grace is None else self._grace,
-            workflow_task_poller_behavior=_POLLERS,
-            activity_task_poller_behavior=_POLLERS,
+            # Pollers stay at the engine's default, five. The server must hand a task to a waiting poller within a
+            # second; where it is too busy for that, the task may count as begun although no worker has it, and waits
+            # for its timeout. With up to 20 pollers this was seen, with five never, and five keep a process busy.
+            # Scaled pollers also serve new tasks as readily as those that go on, and those then end later.
         )
 
     async def run(self, client: Client, stop: asyncio.Event) -> None:
