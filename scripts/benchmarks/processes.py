@@ -15,7 +15,7 @@ import psutil
 
 from sagamesh.stack.process import dying_with_parent, exit_text, kill_group
 
-__all__ = ["BenchFailed", "Fleet"]
+__all__ = ["BenchFailed", "Fleet", "ProcessEnded", "cpu_seconds"]
 
 _PATIENCE = 5.0
 """Seconds between asking a process to end and ending it."""
@@ -23,6 +23,10 @@ _PATIENCE = 5.0
 
 class BenchFailed(Exception):
     """The benchmark could not measure, or what it measured did a wrong thing."""
+
+
+class ProcessEnded(BenchFailed):
+    """One of the benchmark's processes has ended by itself."""
 
 
 class Fleet:
@@ -76,16 +80,20 @@ class Fleet:
         environment = {"TEMPORAL_ADDRESS": address, "TEMPORAL_CONFIG_FILE": os.devnull}
         self.start(name, [sys.executable, "-m", module, argument], environment)
 
+    def forget(self, name: str) -> None:
+        """Make room for another process of this name, after this one has ended."""
+        self._processes.pop(name).wait()
+
     def check(self) -> None:
         """Make sure that all still run.
 
         Raises:
-            BenchFailed: naming the one that does not, with the end of its output.
+            ProcessEnded: naming the one that does not, with the end of its output.
         """
         for name, process in self._processes.items():
             code = process.poll()
             if code is not None:
-                raise BenchFailed(f"{name} ended ({exit_text(code)}); its last lines:\n{self._tail(name)}")
+                raise ProcessEnded(f"{name} ended ({exit_text(code)}); its last lines:\n{self._tail(name)}")
 
     def pid(self, name: str) -> int:
         """The process id of one."""

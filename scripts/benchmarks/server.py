@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from benchmarks.processes import BenchFailed, Fleet
+from benchmarks.processes import BenchFailed, Fleet, ProcessEnded
 from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.stack.ports import PortRequest, assign
 from sagamesh.stack.readiness import Engine, ServerReady
@@ -17,6 +17,8 @@ __all__ = ["start_server"]
 _START = 60.0
 """Seconds within which a server must answer."""
 
+_ATTEMPTS = 3
+
 
 async def start_server(fleet: Fleet, folder: Path, *, name: str = "server", stock: bool = False) -> str:
     """Start a server on free loopback ports, wait until it answers, and return its address.
@@ -26,6 +28,16 @@ async def start_server(fleet: Fleet, folder: Path, *, name: str = "server", stoc
     Raises:
         BenchFailed: when it ends or does not answer in time.
     """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await _started(fleet, folder, name, stock=stock)
+        except ProcessEnded:
+            # Between choosing a free port and opening it, any program may have taken it.
+            fleet.forget(name)
+    return await _started(fleet, folder, name, stock=stock)
+
+
+async def _started(fleet: Fleet, folder: Path, name: str, *, stock: bool) -> str:
     free = assign(PortRequest(word, 0, "") for word in ("grpc", "web", "http", "metrics"))
     ports = ServerPorts(**free)
     fleet.start(name, _stock_command(ports) if stock else server_command(ports, folder / f"{name}.db"))
