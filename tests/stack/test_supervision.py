@@ -60,12 +60,17 @@ def test_what_is_killed_is_started_again_and_said(scripts: Any, until: Until) ->
         os.kill(before, signal.SIGKILL)
         until(partial(_back, scripts, name), f"{name} is back")
         assert scripts.pid_of(name) != before
+        # The state is written before the line is printed, so that who reads the line finds the state.
+        until(partial(_said, scripts, rf"{name} +ready again after .* \(restart 1\)"), f"{name} is said to be back")
         assert f"{name:<14} killed by SIGKILL; starts again in 0.05 s" in scripts.output
-        assert re.search(rf"{name} +ready again after .* \(restart 1\)", scripts.output)
 
 
 def _back(scripts: Any, name: str) -> bool:
     return bool(scripts.part(name).restarts == 1 and scripts.is_ready())
+
+
+def _said(scripts: Any, pattern: str) -> bool:
+    return re.search(pattern, scripts.output) is not None
 
 
 def test_what_dies_again_and_again_waits_longer_each_time(scripts: Any, until: Until) -> None:
