@@ -12,6 +12,7 @@ import sagamesh
 PUBLIC = [
     "Agent",
     "App",
+    "Breaker",
     "BusinessError",
     "Call",
     "Capability",

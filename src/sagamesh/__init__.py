@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sagamesh.mesh import Mesh
     from sagamesh.message import Message
     from sagamesh.plugin import SagameshPlugin
-    from sagamesh.policy import Policy, Retry, hours, milliseconds, minutes, seconds
+    from sagamesh.policy import Breaker, Policy, Retry, hours, milliseconds, minutes, seconds
     from sagamesh.pool import Pool
     from sagamesh.saga import Outcome, Saga
     from sagamesh.steering import TaskWorkflow
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "App",
+    "Breaker",
     "BusinessError",
     "Call",
     "Capability",
@@ -53,6 +54,7 @@ __all__ = [
 _HOME: Final = {
     "Agent": "agent",
     "App": "app",
+    "Breaker": "policy",
     "BusinessError": "errors",
     "Call": "call",
     "Capability": "capability",

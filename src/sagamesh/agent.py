@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 from sagamesh.capability import Capability, In, Out
 from sagamesh.errors import DefinitionError, UnknownName
-from sagamesh.policy import DEFAULT_TIMEOUT, Policy, Retry
+from sagamesh.policy import DEFAULT_TIMEOUT, Breaker, Policy, Retry
 
 __all__ = ["Agent", "Role"]
 
@@ -36,9 +37,12 @@ class Agent:
     - `depends_on`: the agents (by name) that must be up before this one makes sense.
     - `zone`: with a zone, the agent's queue is `<name>.<zone>`.
     - `version`, `role`, `tags`: what routing and the topology picture go by.
+    - `rate`: calls a second for the whole agent, kept by the server however many workers there are; None for no limit.
+    - `tenant_rate`: the same for each tenant's calls.
+    - `cost`: what one call costs, in whatever unit the mesh agrees on; peers bid with it.
 
     Raises:
-        DefinitionError: for a name that breaks the rule, or a capability declared twice.
+        DefinitionError: for a name that breaks the rule, a capability declared twice, or a rate that is none.
     """
 
     def __init__(
@@ -50,6 +54,9 @@ class Agent:
         tags: Iterable[str] = (),
         zone: str | None = None,
         depends_on: Iterable[str] = (),
+        rate: float | None = None,
+        tenant_rate: float | None = None,
+        cost: float = 0.0,
         summary: str = "",
     ) -> None:
         for word, value in (("name", name), ("zone", zone)):
@@ -58,12 +65,20 @@ class Agent:
                     f"agent {name!r}: {word} {value!r} must be lower-case letters, digits and single hyphens, "
                     f"begin with a letter, and have at most {_LONGEST_NAME} characters"
                 )
+        for word, limit in (("rate", rate), ("tenant_rate", tenant_rate)):
+            if limit is not None and not 0 < limit < math.inf:
+                raise DefinitionError(f"agent {name!r}: {word} must be more than 0 calls a second, not {limit:g}")
+        if not 0 <= cost < math.inf:
+            raise DefinitionError(f"agent {name!r}: cost must be 0 or more, not {cost:g}")
         self.name = name
         self.version = version
         self.role = role
         self.tags = frozenset(tags)
         self.zone = zone
         self.depends_on = tuple(depends_on)
+        self.rate = rate
+        self.tenant_rate = tenant_rate
+        self.cost = cost
         self.summary = summary
         self._capabilities: dict[str, Capability[Any, Any]] = {}
 
@@ -92,6 +107,10 @@ class Agent:
         heartbeat: timedelta | None = None,
         retry: Retry | None = None,
         priority: int | None = None,
+        breaker: Breaker | None = None,
+        keep: timedelta | None = None,
+        inline: bool = False,
+        scopes: Iterable[str] = (),
         summary: str = "",
     ) -> Capability[In, Out]:
         """Declare one operation and return it, typed. The options are those of `Policy`.
@@ -113,6 +132,10 @@ class Agent:
                 heartbeat=heartbeat,
                 retry=retry or Retry(),
                 priority=priority,
+                breaker=breaker,
+                keep=keep,
+                inline=inline,
+                scopes=frozenset(scopes),
             )
         except DefinitionError as error:
             raise DefinitionError(f"{self.name}.{name}: {error}") from None

@@ -1,7 +1,8 @@
-"""How a capability is called: timeouts, retries, priority."""
+"""How a capability is called: timeouts, retries, breaker, priority."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -9,7 +10,9 @@ from temporalio.common import Priority, RetryPolicy
 
 from sagamesh.errors import DefinitionError
 
-__all__ = ["DEFAULT_TIMEOUT", "Policy", "Retry", "hours", "milliseconds", "minutes", "seconds"]
+__all__ = ["DEFAULT_TIMEOUT", "Breaker", "Policy", "Retry", "hours", "milliseconds", "minutes", "seconds"]
+
+_BREAKER_KEY = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 """One attempt of a call, where the contract says nothing else."""
@@ -58,6 +61,44 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Breaker:
+    """When calls to something that fails are stopped for the whole fleet, and when they are tried again.
+
+    - `failures`: so many failed calls in a row, as one worker process sees them, open it.
+    - `rate`: this share of failed calls (above 0, at most 1) within `window` opens it too, once there were `least`
+      calls; None leaves it to the run of failures.
+    - `recovery`: how long it stays open before a probe is let through.
+    - `probes`: so many probes must succeed, one after the other, to close it.
+    - `key`: what it protects, for capabilities that depend on the same thing; empty for the capability alone.
+
+    Answers (`BusinessError` and other errors that are not retried) are no failures.
+    """
+
+    failures: int = 5
+    recovery: timedelta = timedelta(seconds=60)
+    rate: float | None = None
+    window: timedelta = timedelta(seconds=60)
+    least: int = 10
+    probes: int = 1
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("failures", "least", "probes"):
+            if getattr(self, name) < 1:
+                raise DefinitionError(f"breaker: {name} must be at least 1, not {getattr(self, name)}")
+        for name in ("recovery", "window"):
+            if getattr(self, name) <= timedelta(0):
+                raise DefinitionError(f"breaker: {name} must be longer than 0, not {getattr(self, name)}")
+        if self.rate is not None and not 0 < self.rate <= 1:
+            raise DefinitionError(f"breaker: rate must be above 0 and at most 1, not {self.rate:g}")
+        if self.key and not _BREAKER_KEY.fullmatch(self.key):
+            raise DefinitionError(
+                f"breaker: key {self.key!r} must be lower-case letters, digits and single hyphens, "
+                "and begin with a letter"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The engine's options for one capability, decided once, on the contract.
 
@@ -67,6 +108,10 @@ class Policy:
     - `total`: all attempts and waits together; None leaves that to the retries.
     - `heartbeat`: the longest silence of a running attempt; None for attempts that do not report.
     - `priority`: 1 (first) to 5 (last).
+    - `breaker`: stops calling for the whole fleet while calls fail.
+    - `keep`: for how long a result is kept under the call's key and returned when the call is repeated; None for not.
+    - `inline`: short and idempotent, so that a process that hosts a task and this agent may run it on the spot.
+    - `scopes`: what a caller must be allowed, to be routed here.
     """
 
     timeout: timedelta = DEFAULT_TIMEOUT
@@ -75,14 +120,20 @@ class Policy:
     heartbeat: timedelta | None = None
     retry: Retry = field(default_factory=Retry)
     priority: int | None = None
+    breaker: Breaker | None = None
+    keep: timedelta | None = None
+    inline: bool = False
+    scopes: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        for name in ("timeout", "queue_timeout", "total", "heartbeat"):
+        for name in ("timeout", "queue_timeout", "total", "heartbeat", "keep"):
             value = getattr(self, name)
             if value is not None and value <= timedelta(0):
                 raise DefinitionError(f"{name} must be longer than 0, not {value}")
         if self.heartbeat is not None and self.heartbeat > self.timeout:
             raise DefinitionError(f"heartbeat {self.heartbeat} is longer than the timeout {self.timeout}")
+        if self.inline and self.heartbeat is not None:
+            raise DefinitionError("inline is for what is short; a heartbeat is for what is not")
         if self.priority is not None and not 1 <= self.priority <= 5:
             raise DefinitionError(f"priority must be 1 to 5, not {self.priority}")
 

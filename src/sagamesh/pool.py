@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from sagamesh.agent import Agent
 from sagamesh.capability import Capability, In, Out
@@ -133,6 +133,7 @@ class Pool:
             task_queue=self.queue,
             activities=activities,
             workflows=self.workflows,
+            interceptors=self._interceptors(client),
             max_concurrent_activities=(self._slots or DEFAULT_SLOTS) if activities else None,
             graceful_shutdown_timeout=DEFAULT_GRACE if self._grace is None else self._grace,
             # Pollers stay at the engine's default, five. The server must hand a task to a waiting poller within a
@@ -140,6 +141,10 @@ class Pool:
             # for its timeout. With up to 20 pollers this was seen, with five never, and five keep a process busy.
             # Scaled pollers also serve new tasks as readily as those that go on, and those then end later.
         )
+
+    def _interceptors(self, client: Client) -> list[Interceptor]:
+        """What stands between the engine and the implementations, outermost first."""
+        return []
 
     async def run(self, client: Client, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then finish what runs, for at most the grace.

@@ -15,6 +15,7 @@ from sagamesh.app import App
 from sagamesh.connection import connect_temporal
 from sagamesh.engine_log import log_through_python
 from sagamesh.settings import WorkerSettings, read_settings
+from sagamesh.system import system_worker
 
 __all__ = ["run_worker", "serve"]
 
@@ -67,6 +68,10 @@ async def serve(app: App, pools: Sequence[str], *, settings: WorkerSettings, add
             running.append(pool)
         for pool in running:
             pool.check()
+        system = system_worker(client, app.mesh) if any(pool.workflows for pool in running) else None
+        if system is not None:
+            # Left after the pools: what they finish may still need it.
+            await stack.enter_async_context(system)
         _log.info("serving %s on %s", ", ".join(pools), client.service_client.config.target_host)
         await asyncio.gather(*(pool.run(client, stop) for pool in running))
     _log.info("stopped")

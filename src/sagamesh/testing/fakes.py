@@ -15,7 +15,9 @@ from temporalio.exceptions import ApplicationError
 from sagamesh.agent import Agent
 from sagamesh.call import Call, current_call
 from sagamesh.capability import Capability, In, Out
+from sagamesh.mesh import Mesh
 from sagamesh.pool import Pool
+from sagamesh.system import system_worker
 
 __all__ = ["FakeCall", "Fakes", "served"]
 
@@ -85,9 +87,12 @@ class Fakes:
 
 
 @asynccontextmanager
-async def served(client: Client, *pools: Pool | Iterable[Pool]) -> AsyncIterator[None]:
-    """Run workers for these pools while the block runs."""
+async def served(client: Client, *pools: Pool | Iterable[Pool], mesh: Mesh | None = None) -> AsyncIterator[None]:
+    """Run workers for these pools while the block runs; with a mesh, also the framework's own (locks, routing)."""
     async with AsyncExitStack() as stack:
+        system = system_worker(client, mesh) if mesh is not None else None
+        if system is not None:
+            await stack.enter_async_context(system)
         for entry in pools:
             for pool in [entry] if isinstance(entry, Pool) else entry:
                 await stack.enter_async_context(pool.worker(client))

@@ -1,0 +1,32 @@
+"""What every mesh runs beside its own tasks: the framework's workflows and activities, on a queue of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from sagamesh.mesh import Mesh
+
+__all__ = ["SYSTEM_QUEUE", "system_worker"]
+
+SYSTEM_QUEUE: Final = "sagamesh"
+"""The task queue of the framework's own workflows and activities. Each process that hosts tasks polls it."""
+
+
+def system_worker(client: Client, mesh: Mesh) -> Worker | None:
+    """The worker of the framework's own parts, not yet running; None while there are none."""
+    workflows, activities = _workflows(), _activities(client, mesh)
+    if not workflows and not activities:
+        return None
+    return Worker(client, task_queue=SYSTEM_QUEUE, workflows=workflows, activities=activities)
+
+
+def _workflows() -> list[type]:
+    return []
+
+
+def _activities(client: Client, mesh: Mesh) -> list[Callable[..., Any]]:
+    return []
