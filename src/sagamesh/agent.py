@@ -124,6 +124,10 @@ class Agent:
             )
         if name in self._capabilities:
             raise DefinitionError(f"{self.name}.{name} is declared twice")
+        if inline and (self.rate is not None or self.tenant_rate is not None):
+            raise DefinitionError(
+                f"{self.name}.{name} is inline, so no queue would keep the rate that is declared for {self.name}"
+            )
         try:
             policy = Policy(
                 timeout=timeout,

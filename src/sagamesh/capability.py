@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
@@ -13,10 +14,15 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from sagamesh.errors import NotDurable
 from sagamesh.failure import Failure, failed, failure_of
+from sagamesh.inline import runs_inline
 from sagamesh.message import check_models
 from sagamesh.policy import Policy
 
 __all__ = ["Capability"]
+
+_ON_THE_SPOT = timedelta(milliseconds=500)
+"""Pauses up to this long between attempts of an inline call are spent in the process; longer ones are timers of the
+engine, which the task survives a crash with and is open to signals in."""
 
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out", bound=BaseModel)
@@ -61,6 +67,8 @@ class Capability(Generic[In, Out]):
     ) -> ActivityHandle[RawValue]:
         """Put the call on the agent's queue and return its handle; `read` makes its result an `Out`.
 
+        In a task that was started inline, an inline capability runs in the task's own process instead.
+
         The call is waited for even when the task is cancelled, so that whoever compensates knows that it has stopped.
 
         Raises:
@@ -77,6 +85,20 @@ class Capability(Generic[In, Out]):
             raise TypeError(f"{self.type} takes {self.takes.__name__}, not {type(arg).__name__}")
         policy = self.policy
         try:
+            if policy.inline and runs_inline():
+                return workflow.start_local_activity(
+                    self.type,
+                    arg,
+                    result_type=RawValue,
+                    activity_id=activity_id,
+                    start_to_close_timeout=policy.timeout,
+                    schedule_to_start_timeout=policy.queue_timeout,
+                    schedule_to_close_timeout=policy.total,
+                    retry_policy=policy.retry_policy(),
+                    local_retry_threshold=_ON_THE_SPOT,
+                    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                    summary=summary if summary is not None else (self.summary or None),
+                )
             return workflow.start_activity(
                 self.type,
                 arg,

@@ -20,6 +20,7 @@ from sagamesh.connection import connect_temporal
 from sagamesh.errors import InvalidInput, Refused, TaskConflict
 from sagamesh.failure import FieldProblem
 from sagamesh.handle import TaskHandle
+from sagamesh.inline import inline_queue
 from sagamesh.reply import reply
 from sagamesh.task import In, Out, Task, check_task_id
 
@@ -70,11 +71,15 @@ class Client:
         """
         return cls(await connect_temporal(plugin=plugin, address=address, identity=identity))
 
-    async def start(self, task: Task[In, Out], arg: In, *, id: str, priority: int | None = None) -> TaskHandle[Out]:
+    async def start(
+        self, task: Task[In, Out], arg: In, *, id: str, priority: int | None = None, inline: bool = False
+    ) -> TaskHandle[Out]:
         """Start a task, or find the one that was started with this id and the same input.
 
         - `id`: names the task, and through it every effect; 1 to 200 letters, digits and `. _ : @ + -`.
         - `priority`: 1 (first) to 5 (last).
+        - `inline`: on the process that hosts the task and its agents together (see `sagamesh.inline`); there must be
+          one.
 
         The handle's `found` tells which of the two it was.
 
@@ -97,7 +102,7 @@ class Client:
                     task.name,
                     arg,
                     id=id,
-                    task_queue=task.queue,
+                    task_queue=inline_queue(task.queue) if inline else task.queue,
                     result_type=task.returns,
                     # A task that has ended keeps its id: an order is charged once, not once a day.
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -69,6 +69,7 @@ class Pool:
         self._slots = slots
         self._grace = grace
         self._served: dict[str, Callable[..., Any]] = {}
+        self._guards: list[Interceptor] | None = None
 
     def serve(self, capability: Capability[In, Out], implementation: Callable[[In], Awaitable[Out]]) -> Self:
         """Let an implementation serve a capability.
@@ -104,6 +105,16 @@ class Pool:
         self._slots = self._slots if self._slots is not None else slots
         self._grace = self._grace if self._grace is not None else grace
 
+    @property
+    def slots(self) -> int:
+        """Calls at a time in one process."""
+        return self._slots or DEFAULT_SLOTS
+
+    @property
+    def grace(self) -> timedelta:
+        """How long running calls may take to finish after a stop."""
+        return DEFAULT_GRACE if self._grace is None else self._grace
+
     def check(self) -> None:
         """Refuse to start half a pool.
 
@@ -133,14 +144,28 @@ class Pool:
             task_queue=self.queue,
             activities=activities,
             workflows=self.workflows,
-            interceptors=self._interceptors(client),
-            max_concurrent_activities=(self._slots or DEFAULT_SLOTS) if activities else None,
-            graceful_shutdown_timeout=DEFAULT_GRACE if self._grace is None else self._grace,
+            interceptors=self.interceptors(client),
+            max_concurrent_activities=self.slots if activities else None,
+            graceful_shutdown_timeout=self.grace,
             # Pollers stay at the engine's default, five. The server must hand a task to a waiting poller within a
             # second; where it is too busy for that, the task may count as begun although no worker has it, and waits
             # for its timeout. With up to 20 pollers this was seen, with five never, and five keep a process busy.
             # Scaled pollers also serve new tasks as readily as those that go on, and those then end later.
         )
+
+    def inline_activities(self) -> list[Callable[..., Any]]:
+        """What this pool's agent does on the spot for the tasks that its process hosts."""
+        declared = {} if self.agent is None else self.agent.capabilities
+        return [self._served[name] for name, capability in declared.items() if capability.policy.inline]
+
+    def interceptors(self, client: Client) -> list[Interceptor]:
+        """What stands between the engine and the implementations, outermost first.
+
+        Made once: what they know of failures and limits counts for the process, however many workers it runs.
+        """
+        if self._guards is None:
+            self._guards = self._interceptors(client)
+        return self._guards
 
     def _interceptors(self, client: Client) -> list[Interceptor]:
         """What stands between the engine and the implementations, outermost first."""

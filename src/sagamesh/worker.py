@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+from temporalio.worker import Worker
+
 from sagamesh.app import App
 from sagamesh.connection import connect_temporal
 from sagamesh.engine_log import log_through_python
+from sagamesh.inline import inline_workers
 from sagamesh.settings import WorkerSettings, read_settings
 from sagamesh.system import system_worker
 
@@ -25,10 +28,13 @@ _LAST_WORD = 3.0
 """Seconds beyond the grace, for closing connections. A worker whose server has gone was seen to wait for ever."""
 
 
-def run_worker(app: App, pools: Sequence[str], *, address: str | None = None) -> None:
+def run_worker(app: App, pools: Sequence[str], *, inline: bool = False, address: str | None = None) -> None:
     """Serve these pools in this process until SIGTERM or SIGINT; a second signal ends it at once.
 
+    - `inline`: also host tasks inline (see `sagamesh.inline`).
+
     Raises:
+        Unserved: for inline hosting without the agents that the tasks call inline.
         UnknownName: for a pool that the app does not have.
         InvalidInput: when a setting is missing or wrong.
         ServerUnreachable: when the server does not answer at the start.
@@ -41,10 +47,12 @@ def run_worker(app: App, pools: Sequence[str], *, address: str | None = None) ->
     )
     log_through_python()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(app, pools, settings=settings, address=address))
+        runner.run(serve(app, pools, settings=settings, inline=inline, address=address))
 
 
-async def serve(app: App, pools: Sequence[str], *, settings: WorkerSettings, address: str | None = None) -> None:
+async def serve(
+    app: App, pools: Sequence[str], *, settings: WorkerSettings, inline: bool = False, address: str | None = None
+) -> None:
     """As `run_worker`, inside a running event loop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -68,13 +76,19 @@ async def serve(app: App, pools: Sequence[str], *, settings: WorkerSettings, add
             running.append(pool)
         for pool in running:
             pool.check()
+        beside = inline_workers(client, running) if inline else []
         system = system_worker(client, app.mesh) if any(pool.workflows for pool in running) else None
         if system is not None:
             # Left after the pools: what they finish may still need it.
             await stack.enter_async_context(system)
         _log.info("serving %s on %s", ", ".join(pools), client.service_client.config.target_host)
-        await asyncio.gather(*(pool.run(client, stop) for pool in running))
+        await asyncio.gather(*(pool.run(client, stop) for pool in running), *(_run(each, stop) for each in beside))
     _log.info("stopped")
+
+
+async def _run(worker: Worker, stop: asyncio.Event) -> None:
+    async with worker:
+        await stop.wait()
 
 
 def _give_up() -> None:
