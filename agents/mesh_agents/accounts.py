@@ -42,5 +42,5 @@ class UserBlocked(BusinessError):
 
 accounts = Agent("accounts", summary="Who may order")
 validate = accounts.capability(
-    "validate", takes=UserRef, returns=User, timeout=seconds(10), summary="May this user order?"
+    "validate", takes=UserRef, returns=User, timeout=seconds(10), inline=True, summary="May this user order?"
 )

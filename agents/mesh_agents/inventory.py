@@ -76,11 +76,16 @@ class ReservationGone(BusinessError):
 
 inventory = Agent("inventory", depends_on=["accounts"], summary="Stock and reservations")
 reserve = inventory.capability(
-    "reserve", takes=ReserveItems, returns=Reservation, timeout=seconds(10), summary="Set the items aside"
+    "reserve", takes=ReserveItems, returns=Reservation, timeout=seconds(10), inline=True, summary="Set the items aside"
 )
 release = inventory.capability(
-    "release", takes=ReserveItems, returns=Released, timeout=seconds(10), summary="Put the items back"
+    "release", takes=ReserveItems, returns=Released, timeout=seconds(10), inline=True, summary="Put the items back"
 )
 confirm = inventory.capability(
-    "confirm", takes=ConfirmReservation, returns=Confirmed, timeout=seconds(10), summary="The items are sold"
+    "confirm",
+    takes=ConfirmReservation,
+    returns=Confirmed,
+    timeout=seconds(10),
+    inline=True,
+    summary="The items are sold",
 )

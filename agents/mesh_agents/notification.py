@@ -34,6 +34,7 @@ confirm_order = notification.capability(
     takes=OrderConfirmation,
     returns=Delivery,
     timeout=seconds(10),
+    inline=True,
     retry=Retry(attempts=3, first=seconds(1), most=seconds(5)),
     summary="Tell the customer",
 )

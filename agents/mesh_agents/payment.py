@@ -56,6 +56,7 @@ charge = payment.capability(
     takes=Charge,
     returns=Receipt,
     timeout=seconds(15),
+    inline=True,
     retry=Retry(attempts=30, most=seconds(20)),
     summary="Take the money",
 )
@@ -64,6 +65,7 @@ refund = payment.capability(
     takes=Charge,
     returns=Refunded,
     timeout=seconds(15),
+    inline=True,
     retry=Retry(attempts=30, most=minutes(1)),
     summary="Give the money back",
 )

@@ -53,13 +53,16 @@ def agents(json: output.JsonOption = False) -> None:
 
 def worker(
     names: Annotated[list[str], typer.Argument(metavar="AGENT...", help="Agents or pools of tasks to serve")],
+    inline: Annotated[
+        bool, typer.Option("--inline", help="Also host tasks inline: their agents must be served here, too.")
+    ] = False,
 ) -> None:
     """Serve agents or host tasks in this process until Ctrl-C; what runs is finished first."""
     from sagamesh.app import load_app, project_root
     from sagamesh.stack.state import running_address
     from sagamesh.worker import run_worker
 
-    run_worker(load_app(), names, address=running_address(project_root()))
+    run_worker(load_app(), names, inline=inline, address=running_address(project_root()))
 
 
 def topology(

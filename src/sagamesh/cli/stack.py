@@ -62,6 +62,13 @@ def up(
         float,
         typer.Option(envvar="SAGAMESH_START_TIMEOUT", min=1, help="Seconds until each part must be ready."),
     ] = 60,
+    inline: Annotated[
+        bool,
+        typer.Option(
+            "--inline",
+            help="All pools in one process, which runs the short calls of a task on the spot: fewer hops, one machine.",
+        ),
+    ] = False,
     json: output.JsonOption = False,
 ) -> None:
     """Start the Temporal server, the helpers and the pools of this project, and keep them running until Ctrl-C.
@@ -85,10 +92,10 @@ def up(
         _already(place, claimed, json)
     elif detach:
         claimed.release()
-        _in_background(place, options, patience, json)
+        _in_background(place, options, patience, json, inline=inline)
     else:
         with claimed:
-            _here(place, app, options, Timing(start=patience), json)
+            _here(place, app, options, Timing(start=patience), json, inline=inline)
 
 
 def down(json: output.JsonOption = False) -> None:
@@ -128,7 +135,7 @@ def status(json: output.JsonOption = False) -> None:
         raise typer.Exit(_NOT_RUNNING)
 
 
-def _here(place: Place, app: App, options: PortOptions, timing: Timing, json: bool) -> None:
+def _here(place: Place, app: App, options: PortOptions, timing: Timing, json: bool, *, inline: bool) -> None:
     from sagamesh.cli.progress import Progress
     from sagamesh.stack.embedded import Embedded, Interrupted
     from sagamesh.stack.state import Phase
@@ -151,20 +158,20 @@ def _here(place: Place, app: App, options: PortOptions, timing: Timing, json: bo
     with showing:
         showing.enter_context(progress.showing())
         try:
-            Embedded(place, observe=observe, timing=timing).run_app(app, options)
+            Embedded(place, observe=observe, timing=timing).run_app(app, options, inline=inline)
         except Interrupted as stopped:
             progress.say(f"Stopped: {stopped}.")
             raise typer.Exit(128 + stopped.number) from None
 
 
-def _in_background(place: Place, options: PortOptions, patience: float, json: bool) -> None:
+def _in_background(place: Place, options: PortOptions, patience: float, json: bool, *, inline: bool) -> None:
     from sagamesh.cli.progress import Progress
     from sagamesh.stack.control import detach, follow
     from sagamesh.stack.errors import StackFailed
     from sagamesh.stack.log import tail
     from sagamesh.stack.state import Phase, load
 
-    process = detach(place, _arguments(options, patience))
+    process = detach(place, [*_arguments(options, patience), *(["--inline"] if inline else [])])
     progress = Progress()
     try:
         with progress.showing():

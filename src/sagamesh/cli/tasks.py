@@ -49,6 +49,13 @@ def start(
         ),
     ] = None,
     priority: Annotated[int | None, typer.Option(min=1, max=5, help="1 is served first, 5 last.")] = None,
+    inline: Annotated[
+        bool | None,
+        typer.Option(
+            "--inline/--plain",
+            help="In the process that hosts tasks and agents together, or on the pools; else as the stack does.",
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end, and show what happens.")] = False,
     json: output.JsonOption = False,
 ) -> None:
@@ -57,8 +64,9 @@ def start(
     With --wait the exit code is 1 when the task fails or is cancelled. Exit code 2 for an input that is not valid, or
     an id that belongs to a task with another input.
     """
-    from sagamesh.app import load_app
+    from sagamesh.app import load_app, project_root
     from sagamesh.cli.body import parsed, read
+    from sagamesh.stack.state import running_inline
     from sagamesh.task import check_task_id
 
     app = load_app()
@@ -68,7 +76,9 @@ def start(
 
     async def begin() -> int:
         client = await output.connect(app)
-        handle = await client.start(contract, arg, id=task_id, priority=priority)
+        server = client.temporal.service_client.config.target_host
+        on_the_spot = running_inline(project_root(), server) if inline is None else inline
+        handle = await client.start(contract, arg, id=task_id, priority=priority, inline=on_the_spot)
         return await _started(client, contract.name, handle, wait=wait, json=json)
 
     raise typer.Exit(output.run(begin()))

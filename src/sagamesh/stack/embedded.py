@@ -48,8 +48,10 @@ class Embedded:
         self._broken: OSError | None = None
         self._signal = 0
 
-    def run_app(self, app: App, options: PortOptions) -> None:
+    def run_app(self, app: App, options: PortOptions, *, inline: bool = False) -> None:
         """Run the server, the helpers and the pools of an app until told to stop by SIGINT, SIGTERM or SIGHUP.
+
+        - `inline`: all pools in one process, which also hosts tasks inline.
 
         Raises:
             PortTaken, InvalidInput, UnknownName, DefinitionError: before anything is started.
@@ -62,8 +64,9 @@ class Embedded:
             ports = assign(port_requests(app, options))
             self._state.address = f"{LOOPBACK}:{ports[SERVER]}"
             self._state.web = f"http://{LOOPBACK}:{ports['web']}"
-            return plan(app, self._place, ports)
+            return plan(app, self._place, ports, inline=inline)
 
+        self._state.inline = inline
         self.run(layers)
 
     def run(self, layers: Callable[[], Sequence[Sequence[Part]]]) -> None:

@@ -36,6 +36,7 @@ class Overview(BaseModel):
 
     - `state`: `killed` when its supervisor ended without stopping it; `failed` when it did not start.
     - `address`: of the Temporal server; `web`: its Web UI; `data`: the folder that survives `down`.
+    - `inline`: whether it hosts tasks inline.
     """
 
     state: Condition
@@ -43,6 +44,7 @@ class Overview(BaseModel):
     supervisor: int | None = None
     address: str = ""
     web: str = ""
+    inline: bool = False
     folder: str
     data: str
     error: str = ""
@@ -60,6 +62,7 @@ def overview(place: Place, state: StackState | None) -> Overview:
         supervisor=state.supervisor.pid,
         address=state.address,
         web=state.web,
+        inline=state.inline,
         folder=str(place.folder),
         data=str(place.data),
         error=state.error,

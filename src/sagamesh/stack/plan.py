@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sagamesh.app import App, Helper
 from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.errors import DefinitionError, UnknownName
+from sagamesh.inline import inline_queue
 from sagamesh.stack.part import Part
 from sagamesh.stack.place import Place
 from sagamesh.stack.ports import LOOPBACK, PortRequest
 from sagamesh.stack.readiness import NAMESPACE, Engine, HelperReady, PoolReady, Queue, ServerReady
 from sagamesh.stack.server import ServerPorts, server_command
 
-__all__ = ["SERVER", "PortOptions", "plan", "pool_layers", "port_requests", "queues_of"]
+__all__ = ["INLINE", "SERVER", "PortOptions", "plan", "pool_layers", "port_requests", "queues_of"]
 
 SERVER = "temporal"
+INLINE = "inline"
+"""The one pool of a stack that hosts tasks inline."""
+
 _WEB_ABOVE_GRPC = 1000
 
 
@@ -91,10 +95,11 @@ def queues_of(app: App, pool: str) -> list[Queue]:
     return queues
 
 
-def plan(app: App, place: Place, ports: Mapping[str, int]) -> list[list[Part]]:
+def plan(app: App, place: Place, ports: Mapping[str, int], *, inline: bool = False) -> list[list[Part]]:
     """The layers of parts: the server, the helpers, then the pools.
 
     - `ports`: for each of `port_requests`, by name.
+    - `inline`: all pools in one process, which also hosts tasks inline.
 
     Raises:
         DefinitionError: for a pool that would serve nothing.
@@ -119,23 +124,33 @@ def plan(app: App, place: Place, ports: Mapping[str, int]) -> list[list[Part]]:
     layers = [
         [_server_part(place, server, engine, inherited)],
         [_helper_part(helper, place, _numbers(helper, ports), inherited) for helper in app.helpers],
-        *(
-            [
-                Part(
-                    name=name,
-                    kind="pool",
-                    command=(sys.executable, "-m", "sagamesh", "worker", name),
-                    environment=shared,
-                    folder=place.root,
-                    log=place.log(name),
-                    ready=PoolReady(engine, queues_of(app, name)),
-                )
-                for name in layer
-            ]
-            for layer in pool_layers(app)
-        ),
     ]
+    pools = pool_layers(app)
+    if inline:
+        names = [name for layer in pools for name in layer]
+        queues = [queue for name in names for queue in queues_of(app, name)]
+        queues += [(inline_queue(queue), side) for queue, side in queues if side == "workflows"]
+        layers.append([_pool_part(INLINE, ["--inline", *names], place, shared, PoolReady(engine, queues))])
+    else:
+        layers += [
+            [_pool_part(name, [name], place, shared, PoolReady(engine, queues_of(app, name))) for name in layer]
+            for layer in pools
+        ]
     return [layer for layer in layers if layer]
+
+
+def _pool_part(
+    name: str, arguments: Sequence[str], place: Place, environment: Mapping[str, str], ready: PoolReady
+) -> Part:
+    return Part(
+        name=name,
+        kind="pool",
+        command=(sys.executable, "-m", "sagamesh", "worker", *arguments),
+        environment=environment,
+        folder=place.root,
+        log=place.log(name),
+        ready=ready,
+    )
 
 
 def _server_part(place: Place, ports: ServerPorts, engine: Engine, environment: Mapping[str, str]) -> Part:

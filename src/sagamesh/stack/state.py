@@ -21,6 +21,7 @@ __all__ = [
     "forget",
     "load",
     "running_address",
+    "running_inline",
     "running_web",
     "save",
 ]
@@ -85,6 +86,7 @@ class StackState(BaseModel):
 
     - `supervisor`: the process that holds it together.
     - `address`: of the Temporal server; `web`: its Web UI.
+    - `inline`: whether it hosts tasks inline.
     - `error`: why it failed, once it did.
     """
 
@@ -94,6 +96,7 @@ class StackState(BaseModel):
     folder: Path
     address: str = ""
     web: str = ""
+    inline: bool = False
     error: str = ""
     parts: list[PartState] = Field(default_factory=list)
 
@@ -144,6 +147,12 @@ def running_web(root: Path) -> str | None:
     """The Web UI of that server, as a URL without a slash at its end, or None."""
     state = _serving(root)
     return state.web if state else None
+
+
+def running_inline(root: Path, address: str) -> bool:
+    """Whether the server at this address is the one of this project's stack, and tasks are hosted inline there."""
+    state = _serving(root)
+    return state is not None and state.inline and state.address == address
 
 
 def _serving(root: Path) -> StackState | None:
