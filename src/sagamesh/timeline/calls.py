@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.history import v1 as history
@@ -27,6 +29,7 @@ class Calls:
     def __init__(self, values: Values) -> None:
         self.entries: dict[int, Entry] = {}
         self._ids: dict[int, str] = {}
+        self._inline: dict[str, int] = {}
         self._values = values
 
     def pending(self, infos: Iterable[PendingActivityInfo]) -> None:
@@ -41,18 +44,12 @@ class Calls:
         self, event: history.HistoryEvent, attributes: history.ActivityTaskScheduledEventAttributes
     ) -> None:
         """A call was put on its queue."""
-        capability, name = attributes.activity_type.name, attributes.activity_id
-        undo = name.startswith(UNDO)
-        name = name.removeprefix(UNDO)
-        if not undo and name.partition("#")[0] != capability:
-            name = capability  # called without a saga, under a number of the engine's
         self._ids[event.event_id] = attributes.activity_id
-        self.entries[event.event_id] = Entry(
-            kind=Kind.UNDO if undo else Kind.STEP,
-            name=name,
+        self.entries[event.event_id] = self._call(
+            attributes.activity_id,
+            attributes.activity_type.name,
             state=State.WAITING,
             at=moment(event.event_time),
-            capability=capability,
             summary=self._values.summary(event),
         )
 
@@ -94,6 +91,32 @@ class Calls:
     ) -> None:
         """A call stopped because it was asked to."""
         self._end(event, attributes.scheduled_event_id, State.CANCELLED)
+
+    def marker_recorded(self, event: history.HistoryEvent, attributes: history.MarkerRecordedEventAttributes) -> None:
+        """A call that ran inline has ended, or one more of its attempts. Before that a history knows nothing of it."""
+        if attributes.marker_name != "core_local_activity":
+            return
+        data = self._values.first(attributes.details["data"])
+        began = _instant(data["original_schedule_time"])
+        name, capability = data["activity_id"], data["activity_type"]
+        known = self._inline.setdefault(name, event.event_id)
+        failed = attributes.HasField("failure")
+        state = State.DONE
+        if failed:
+            cancelled = attributes.failure.HasField("canceled_failure_info")
+            state = State.RETRYING if data["backoff"] else State.CANCELLED if cancelled else State.FAILED
+        self.entries[known] = self._call(
+            name,
+            capability,
+            state=state,
+            at=began,
+            started=began,
+            # The engine takes the two times from different clocks.
+            ended=None if state is State.RETRYING else max(began, _instant(data["complete_time"])),
+            attempts=data["attempt"],
+            summary=self._values.summary(event),
+            failure=self._values.failure(attributes.failure, step=capability) if failed else None,
+        )
 
     def start_child_workflow_execution_initiated(
         self, event: history.HistoryEvent, attributes: history.StartChildWorkflowExecutionInitiatedEventAttributes
@@ -155,6 +178,14 @@ class Calls:
         """Its id is taken."""
         self._end(event, attributes.initiated_event_id, State.FAILED)
 
+    @staticmethod
+    def _call(name: str, capability: str, **known: Any) -> Entry:
+        undo = name.startswith(UNDO)
+        name = name.removeprefix(UNDO)
+        if not undo and name.partition("#")[0] != capability:
+            name = capability  # called without a saga, under a number of the engine's
+        return Entry(kind=Kind.UNDO if undo else Kind.STEP, name=name, capability=capability, **known)
+
     def _end(self, event: history.HistoryEvent, number: int, state: State) -> None:
         self.entries[number] = replace(self.entries[number], state=state, ended=moment(event.event_time))
 
@@ -184,3 +215,8 @@ class Calls:
             if waits and info.HasField("next_attempt_schedule_time")
             else None,
         )
+
+
+def _instant(stamp: dict[str, int]) -> datetime:
+    """A time as the engine notes it in its own records."""
+    return datetime.fromtimestamp(stamp["seconds"], UTC) + timedelta(microseconds=stamp["nanos"] // 1000)
