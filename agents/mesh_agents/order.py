@@ -120,6 +120,7 @@ order = Task(
     queue="orders",
     uses=(accounts, inventory, payment, notification),
     customer="customer",
+    tenant="customer",
     title=lambda request: f"{len(request.lines)} item{'s' * (len(request.lines) > 1)}, {request.money}",
     summary="Reserve, charge, confirm, notify",
 )

@@ -12,6 +12,8 @@ from typing import Any
 
 from sagamesh.capability import Capability, In, Out
 from sagamesh.errors import DefinitionError, UnknownName
+from sagamesh.limits.provider import Provider, provider_queue
+from sagamesh.limits.rate import rate_problem
 from sagamesh.policy import DEFAULT_TIMEOUT, Breaker, Policy, Retry
 
 __all__ = ["Agent", "Role"]
@@ -38,6 +40,7 @@ class Agent:
     - `zone`: with a zone, the agent's queue is `<name>.<zone>`.
     - `version`, `role`, `tags`: what routing and the topology picture go by.
     - `rate`: calls a second for the whole agent, kept by the server however many workers there are; None for no limit.
+      Calls through a provider count there instead.
     - `tenant_rate`: the same for each tenant's calls.
     - `cost`: what one call costs, in whatever unit the mesh agrees on; peers bid with it.
 
@@ -66,8 +69,8 @@ class Agent:
                     f"begin with a letter, and have at most {_LONGEST_NAME} characters"
                 )
         for word, limit in (("rate", rate), ("tenant_rate", tenant_rate)):
-            if limit is not None and not 0 < limit < math.inf:
-                raise DefinitionError(f"agent {name!r}: {word} must be more than 0 calls a second, not {limit:g}")
+            if problem := rate_problem(limit):
+                raise DefinitionError(f"agent {name!r}: {word} {problem}")
         if not 0 <= cost < math.inf:
             raise DefinitionError(f"agent {name!r}: cost must be 0 or more, not {cost:g}")
         self.name = name
@@ -81,6 +84,7 @@ class Agent:
         self.cost = cost
         self.summary = summary
         self._capabilities: dict[str, Capability[Any, Any]] = {}
+        self._providers: dict[str, Provider] = {}
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r})"
@@ -95,6 +99,36 @@ class Agent:
         """The declared capabilities by their short name, in the order of declaration."""
         return MappingProxyType(self._capabilities)
 
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """The declared providers by name, in the order of declaration."""
+        return MappingProxyType(self._providers)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """All task queues on which this agent takes calls: its own, then its providers'."""
+        return (self.queue, *(provider.queue for provider in self._providers.values()))
+
+    def provider(
+        self, name: str, *, rate: float | None = None, tenant_rate: float | None = None, slots: int | None = None
+    ) -> Provider:
+        """Declare something outside that some capabilities of this agent call. The options are those of `Provider`.
+
+        Raises:
+            DefinitionError: for a name that breaks the rule for agents' names or is taken, or limits that are none.
+        """
+        if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+            raise DefinitionError(
+                f"agent {self.name!r}: provider {name!r} must be lower-case letters, digits and single hyphens, "
+                f"begin with a letter, and have at most {_LONGEST_NAME} characters"
+            )
+        if name in self._providers:
+            raise DefinitionError(f"agent {self.name!r}: provider {name!r} is declared twice")
+        queue = provider_queue(self.queue, name)
+        declared = Provider(self.name, name, queue, rate=rate, tenant_rate=tenant_rate, slots=slots)
+        self._providers[name] = declared
+        return declared
+
     def capability(
         self,
         name: str,
@@ -107,6 +141,8 @@ class Agent:
         heartbeat: timedelta | None = None,
         retry: Retry | None = None,
         priority: int | None = None,
+        weight: float | None = None,
+        provider: Provider | None = None,
         breaker: Breaker | None = None,
         keep: timedelta | None = None,
         inline: bool = False,
@@ -114,6 +150,8 @@ class Agent:
         summary: str = "",
     ) -> Capability[In, Out]:
         """Declare one operation and return it, typed. The options are those of `Policy`.
+
+        - `provider`: what it calls outside, declared by `provider`; its calls wait on that queue.
 
         Raises:
             DefinitionError: for a name that breaks the rule or is taken, or options that contradict each other.
@@ -128,6 +166,12 @@ class Agent:
             raise DefinitionError(
                 f"{self.name}.{name} is inline, so no queue would keep the rate that is declared for {self.name}"
             )
+        if provider is not None and self._providers.get(provider.name) is not provider:
+            raise DefinitionError(f"{self.name}.{name}: provider {provider.name!r} is none of {self.name}")
+        if inline and provider is not None:
+            raise DefinitionError(
+                f"{self.name}.{name} is inline, so no queue would keep the limits of provider {provider.name!r}"
+            )
         try:
             policy = Policy(
                 timeout=timeout,
@@ -136,6 +180,7 @@ class Agent:
                 heartbeat=heartbeat,
                 retry=retry or Retry(),
                 priority=priority,
+                weight=weight,
                 breaker=breaker,
                 keep=keep,
                 inline=inline,
@@ -148,7 +193,7 @@ class Agent:
             name=name,
             takes=takes,
             returns=returns,
-            queue=self.queue,
+            queue=self.queue if provider is None else provider.queue,
             policy=policy,
             summary=summary,
         )

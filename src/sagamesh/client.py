@@ -21,6 +21,7 @@ from sagamesh.errors import InvalidInput, Refused, TaskConflict
 from sagamesh.failure import FieldProblem
 from sagamesh.handle import TaskHandle
 from sagamesh.inline import inline_queue
+from sagamesh.limits.precedence import Precedence, fairness_key
 from sagamesh.reply import reply
 from sagamesh.task import In, Out, Task, check_task_id
 
@@ -72,19 +73,28 @@ class Client:
         return cls(await connect_temporal(plugin=plugin, address=address, identity=identity))
 
     async def start(
-        self, task: Task[In, Out], arg: In, *, id: str, priority: int | None = None, inline: bool = False
+        self,
+        task: Task[In, Out],
+        arg: In,
+        *,
+        id: str,
+        priority: int | None = None,
+        weight: float | None = None,
+        inline: bool = False,
     ) -> TaskHandle[Out]:
         """Start a task, or find the one that was started with this id and the same input.
 
         - `id`: names the task, and through it every effect; 1 to 200 letters, digits and `. _ : @ + -`.
-        - `priority`: 1 (first) to 5 (last).
+        - `priority`: 1 (first) to 5 (last), for the task and all its calls; None for what its contract says.
+        - `weight`: its tenant's share against the others', 0.001 to 1000; None for what its contract says.
         - `inline`: on the process that hosts the task and its agents together (see `sagamesh.inline`); there must be
           one.
 
         The handle's `found` tells which of the two it was.
 
         Raises:
-            InvalidInput: for an id or priority that breaks the rule, or an input that is larger than the server takes.
+            InvalidInput: for an id, priority or weight that breaks the rule, or an input that is larger than the server
+                takes.
             TypeError: when the input is no model of the task's contract.
             TaskConflict: when the id belongs to a task with another input.
             ServerUnreachable: when the server does not answer.
@@ -93,8 +103,7 @@ class Client:
         check_task_id(id)
         if not isinstance(arg, task.takes):
             raise TypeError(f"{task.name} takes {task.takes.__name__}, not {type(arg).__name__}")
-        if priority is not None and priority not in range(1, 6):
-            raise InvalidInput("the task", [FieldProblem(field="priority", problem=f"{priority} must be 1 to 5")])
+        precedence = task.precedence(arg, priority=priority, weight=weight)
         try:
             started = await reply(
                 self.temporal,
@@ -109,7 +118,7 @@ class Client:
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     search_attributes=TypedSearchAttributes(task.attributes(arg)),
                     static_summary=task.title(arg) if task.title else task.summary or None,
-                    priority=Priority.default if priority is None else Priority(priority_key=priority),
+                    priority=_engine_priority(precedence),
                 ),
             )
         except WorkflowAlreadyStartedError:
@@ -191,3 +200,14 @@ class Client:
             problem = f"id {task_id} is taken, but the server has forgotten how that task began; use a new id"
             raise TaskConflict(problem) from error
         return first.workflow_execution_started_event_attributes
+
+
+def _engine_priority(precedence: Precedence) -> Priority:
+    """The same precedence in the engine's terms. A task's calls have it from the task."""
+    if precedence == Precedence():
+        return Priority.default
+    return Priority(
+        priority_key=precedence.priority,
+        fairness_key=fairness_key(precedence.tenant) or None,
+        fairness_weight=precedence.weight,
+    )

@@ -9,6 +9,7 @@ from datetime import timedelta
 from temporalio.common import Priority, RetryPolicy
 
 from sagamesh.errors import DefinitionError
+from sagamesh.limits.precedence import priority_problem, weight_problem
 
 __all__ = ["DEFAULT_TIMEOUT", "Breaker", "Policy", "Retry", "hours", "milliseconds", "minutes", "seconds"]
 
@@ -107,7 +108,8 @@ class Policy:
     - `queue_timeout`: waiting for a worker; None waits for as long as it takes.
     - `total`: all attempts and waits together; None leaves that to the retries.
     - `heartbeat`: the longest silence of a running attempt; None for attempts that do not report.
-    - `priority`: 1 (first) to 5 (last).
+    - `priority`: 1 (first) to 5 (last); None for the task's.
+    - `weight`: how large a share of the queue its calls have, against the tenant's other ones; None for the task's.
     - `breaker`: stops calling for the whole fleet while calls fail.
     - `keep`: for how long a result is kept under the call's key and returned when the call is repeated; None for not.
     - `inline`: short and idempotent, so that a process that hosts a task and this agent may run it on the spot.
@@ -120,6 +122,7 @@ class Policy:
     heartbeat: timedelta | None = None
     retry: Retry = field(default_factory=Retry)
     priority: int | None = None
+    weight: float | None = None
     breaker: Breaker | None = None
     keep: timedelta | None = None
     inline: bool = False
@@ -134,8 +137,10 @@ class Policy:
             raise DefinitionError(f"heartbeat {self.heartbeat} is longer than the timeout {self.timeout}")
         if self.inline and self.heartbeat is not None:
             raise DefinitionError("inline is for what is short; a heartbeat is for what is not")
-        if self.priority is not None and not 1 <= self.priority <= 5:
-            raise DefinitionError(f"priority must be 1 to 5, not {self.priority}")
+        if problem := priority_problem(self.priority):
+            raise DefinitionError(f"priority {problem}")
+        if problem := weight_problem(self.weight):
+            raise DefinitionError(f"weight {problem}")
 
     def retry_policy(self) -> RetryPolicy:
         """The same retries in the engine's terms."""
@@ -147,5 +152,7 @@ class Policy:
         )
 
     def engine_priority(self) -> Priority:
-        """The same priority in the engine's terms."""
-        return Priority.default if self.priority is None else Priority(priority_key=self.priority)
+        """The same priority in the engine's terms. What is not said here, a call has from its task."""
+        if self.priority is None and self.weight is None:
+            return Priority.default
+        return Priority(priority_key=self.priority, fairness_weight=self.weight)

@@ -14,6 +14,7 @@ from sagamesh.agent import Agent
 from sagamesh.attributes import AGENTS, CUSTOMER, STATUS
 from sagamesh.errors import DefinitionError, InvalidInput
 from sagamesh.failure import FieldProblem
+from sagamesh.limits.precedence import Precedence, priority_problem, weight_problem
 from sagamesh.message import check_models
 from sagamesh.status import Stage
 
@@ -37,6 +38,10 @@ class Task(Generic[In, Out]):
     - `title`: one line about an input, for the Web UI. Never encrypted, so no personal data in it.
     - `customer`: the field of the input that says whose task it is (an opaque id, it is never encrypted); empty for
       none.
+    - `tenant`: the field of the input that says who shares the agents fairly with the others (never encrypted, either);
+      empty for none.
+    - `priority`: 1 (first) to 5 (last), unless its start says otherwise; None for the middle.
+    - `weight`: a tenant's share against the others', unless its start says otherwise; None for 1.
     """
 
     name: str
@@ -45,6 +50,9 @@ class Task(Generic[In, Out]):
     queue: str
     uses: tuple[Agent, ...] = ()
     customer: str = ""
+    tenant: str = ""
+    priority: int | None = None
+    weight: float | None = None
     title: Callable[[In], str] | None = None
     summary: str = ""
 
@@ -52,8 +60,12 @@ class Task(Generic[In, Out]):
         if not self.name or not self.queue:
             raise DefinitionError("a task needs a name and a queue")
         check_models(f"task {self.name}", takes=self.takes, returns=self.returns)
-        if self.customer and self.customer not in self.takes.model_fields:
-            raise DefinitionError(f"task {self.name}: {self.takes.__name__} has no field {self.customer!r}")
+        for word, named in (("customer", self.customer), ("tenant", self.tenant)):
+            if named and named not in self.takes.model_fields:
+                raise DefinitionError(f"task {self.name}: {word}: {self.takes.__name__} has no field {named!r}")
+        for word, problem in (("priority", priority_problem(self.priority)), ("weight", weight_problem(self.weight))):
+            if problem:
+                raise DefinitionError(f"task {self.name}: {word} {problem}")
 
     def __repr__(self) -> str:
         return f"Task({self.name}: {self.takes.__name__} -> {self.returns.__name__})"
@@ -66,6 +78,23 @@ class Task(Generic[In, Out]):
         if self.customer:
             pairs.append(SearchAttributePair(CUSTOMER, str(getattr(arg, self.customer))))
         return tuple(pairs)
+
+    def precedence(self, arg: In, *, priority: int | None = None, weight: float | None = None) -> Precedence:
+        """What a task of this input waits by; the start's own `priority` and `weight` before the contract's.
+
+        Raises:
+            InvalidInput: for a priority or weight that is none.
+        """
+        problems = (("priority", priority_problem(priority)), ("weight", weight_problem(weight)))
+        wrong = [FieldProblem(field=field, problem=problem) for field, problem in problems if problem]
+        if wrong:
+            raise InvalidInput("the task", wrong)
+        tenant = getattr(arg, self.tenant) if self.tenant else None
+        return Precedence(
+            priority=self.priority if priority is None else priority,
+            tenant="" if tenant is None else str(tenant),
+            weight=self.weight if weight is None else weight,
+        )
 
 
 def check_task_id(task_id: str) -> str:

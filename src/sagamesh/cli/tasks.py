@@ -49,6 +49,9 @@ def start(
         ),
     ] = None,
     priority: Annotated[int | None, typer.Option(min=1, max=5, help="1 is served first, 5 last.")] = None,
+    weight: Annotated[
+        float | None, typer.Option(min=0.001, max=1000, help="The tenant's share of the agents; 1 unless said.")
+    ] = None,
     inline: Annotated[
         bool | None,
         typer.Option(
@@ -78,7 +81,7 @@ def start(
         client = await output.connect(app)
         server = client.temporal.service_client.config.target_host
         on_the_spot = running_inline(project_root(), server) if inline is None else inline
-        handle = await client.start(contract, arg, id=task_id, priority=priority, inline=on_the_spot)
+        handle = await client.start(contract, arg, id=task_id, priority=priority, weight=weight, inline=on_the_spot)
         return await _started(client, contract.name, handle, wait=wait, json=json)
 
     raise typer.Exit(output.run(begin()))

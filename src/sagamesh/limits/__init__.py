@@ -1,0 +1,1 @@
+"""Who may be called how often, and who comes first: rates, providers, tenants, priorities."""
