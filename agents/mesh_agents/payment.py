@@ -56,8 +56,8 @@ charge = payment.capability(
     takes=Charge,
     returns=Receipt,
     timeout=seconds(15),
-    inline=True,
     retry=Retry(attempts=30, most=seconds(20)),
+    inline=True,
     summary="Take the money",
 )
 refund = payment.capability(
@@ -65,7 +65,7 @@ refund = payment.capability(
     takes=Charge,
     returns=Refunded,
     timeout=seconds(15),
-    inline=True,
     retry=Retry(attempts=30, most=minutes(1)),
+    inline=True,
     summary="Give the money back",
 )

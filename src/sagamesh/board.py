@@ -9,6 +9,7 @@ from temporalio import workflow
 
 from sagamesh.attributes import NEEDS_OPERATOR, STATUS
 from sagamesh.failure import Failure, UndoneStep
+from sagamesh.inline import runs_inline
 from sagamesh.status import ApprovalStatus, Decision, OperatorDecision, Stage, StepState, StepStatus, TaskStatus
 
 __all__ = ["Board"]
@@ -38,9 +39,16 @@ class Board:
         self.approval: ApprovalStatus | None = None
         self.asking = False
         self.past_point_of_no_return = False
+        self.cancel_reached = False
+        """Whether a cancel request has been let through to the task's code."""
         self.waiting: set[str] = set()
         """Steps whose undo failed and about which an operator has not decided yet."""
         self.decisions: list[OperatorDecision] = []
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a cancel request counts by now. In a task that runs inline it has to wait (see `sagamesh.inline`)."""
+        return workflow.cancellation_reason() is not None and (self.cancel_reached or not runs_inline())
 
     def enter(self, stage: Stage) -> None:
         """Move to a stage and make it findable."""

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import timedelta
+import asyncio
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 from temporalio import workflow
-from temporalio.common import RawValue
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from sagamesh.errors import NotDurable
 from sagamesh.failure import Failure, failed, failure_of
-from sagamesh.inline import runs_inline
+from sagamesh.inline import on_the_spot, recorded, runs_inline, spot
 from sagamesh.message import check_models
-from sagamesh.policy import Policy
+from sagamesh.policy import Policy, Retry
 
 __all__ = ["Capability"]
-
-_ON_THE_SPOT = timedelta(milliseconds=500)
-"""Pauses up to this long between attempts of an inline call are spent in the process; longer ones are timers of the
-engine, which the task survives a crash with and is open to signals in."""
 
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out", bound=BaseModel)
@@ -64,10 +60,11 @@ class Capability(Generic[In, Out]):
 
     def schedule(
         self, arg: In, *, activity_id: str | None = None, summary: str | None = None
-    ) -> ActivityHandle[RawValue]:
+    ) -> asyncio.Task[RawValue]:
         """Put the call on the agent's queue and return its handle; `read` makes its result an `Out`.
 
-        In a task that was started inline, an inline capability runs in the task's own process instead.
+        In a task that was started inline, an inline capability runs in the task's own process instead (see
+        `sagamesh.inline`).
 
         The call is waited for even when the task is cancelled, so that whoever compensates knows that it has stopped.
 
@@ -84,9 +81,19 @@ class Capability(Generic[In, Out]):
         if not isinstance(arg, self.takes):
             raise TypeError(f"{self.type} takes {self.takes.__name__}, not {type(arg).__name__}")
         policy = self.policy
+        shown = summary if summary is not None else (self.summary or None)
         try:
-            if policy.inline and runs_inline():
-                return workflow.start_local_activity(
+            if not runs_inline():
+                return self._queued(arg, self.queue, policy.retry, activity_id, shown)
+            if not policy.inline:
+                return recorded(self._queued(arg, self.queue, policy.retry, activity_id, shown))
+            own_queue = workflow.info().task_queue
+            if spot().unrecorded:
+                return recorded(self._queued(arg, own_queue, policy.retry, activity_id, shown))
+            once = policy.retry.attempts == 1
+            rest = policy.retry if once else replace(policy.retry, attempts=policy.retry.attempts - 1)
+            return on_the_spot(
+                workflow.start_local_activity(
                     self.type,
                     arg,
                     result_type=RawValue,
@@ -94,28 +101,35 @@ class Capability(Generic[In, Out]):
                     start_to_close_timeout=policy.timeout,
                     schedule_to_start_timeout=policy.queue_timeout,
                     schedule_to_close_timeout=policy.total,
-                    retry_policy=policy.retry_policy(),
-                    local_retry_threshold=_ON_THE_SPOT,
+                    retry_policy=RetryPolicy(maximum_attempts=1),
                     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                    summary=summary if summary is not None else (self.summary or None),
-                )
-            return workflow.start_activity(
-                self.type,
-                arg,
-                result_type=RawValue,
-                task_queue=self.queue,
-                activity_id=activity_id,
-                start_to_close_timeout=policy.timeout,
-                schedule_to_start_timeout=policy.queue_timeout,
-                schedule_to_close_timeout=policy.total,
-                heartbeat_timeout=policy.heartbeat,
-                retry_policy=policy.retry_policy(),
-                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                priority=policy.engine_priority(),
-                summary=summary if summary is not None else (self.summary or None),
+                    summary=shown,
+                ),
+                pause=None if once else policy.retry.first,
+                again=lambda: self._queued(arg, own_queue, rest, activity_id, shown),
             )
         except ApplicationError as error:
             raise self._failed(failure_of(error)) from None
+
+    def _queued(
+        self, arg: In, queue: str, retry: Retry, activity_id: str | None, summary: str | None
+    ) -> ActivityHandle[RawValue]:
+        policy = self.policy
+        return workflow.start_activity(
+            self.type,
+            arg,
+            result_type=RawValue,
+            task_queue=queue,
+            activity_id=activity_id,
+            start_to_close_timeout=policy.timeout,
+            schedule_to_start_timeout=policy.queue_timeout,
+            schedule_to_close_timeout=policy.total,
+            heartbeat_timeout=policy.heartbeat,
+            retry_policy=replace(policy, retry=retry).retry_policy(),
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            priority=policy.engine_priority(),
+            summary=summary,
+        )
 
     def read(self, answer: RawValue) -> Out:
         """Check an answer against the contract.

@@ -1,12 +1,28 @@
-"""Inline hosting: one process that hosts tasks and runs the short calls of the agents that it serves on the spot."""
+"""Inline hosting: one process that hosts tasks and runs the short calls of the agents that it serves on the spot.
+
+A call on the spot is one of the engine's local activities: it leaves no trace in the history until the task's code
+rests, and when its process dies before that, the code begins again where the history ends. What has happened meanwhile
+must not be forgotten then. So a call begins on the spot only when every answer that led to it is in the history
+already; any other is an activity on the task's own queue, which brings the history up to date before it begins. And a
+cancel request or deadline takes effect only when nothing runs on the spot: the code that begins again must not be
+stopped before it comes to what it had begun the first time.
+
+A call that fails on the spot, and may be tried again, goes on as an activity on that queue, with the pauses and
+attempts of its policy: a pause must survive the process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from temporalio import workflow
 from temporalio.client import Client
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 from temporalio.worker import Worker
 
 from sagamesh.errors import Unserved
@@ -14,7 +30,7 @@ from sagamesh.errors import Unserved
 if TYPE_CHECKING:
     from sagamesh.pool import Pool
 
-__all__ = ["check_inline", "inline_queue", "inline_workers", "runs_inline"]
+__all__ = ["Spot", "check_inline", "inline_queue", "inline_workers", "on_the_spot", "recorded", "runs_inline", "spot"]
 
 _SUFFIX: Final = ".inline"
 
@@ -31,6 +47,81 @@ def runs_inline() -> bool:
     wherever it runs.
     """
     return workflow.info().task_queue.endswith(_SUFFIX)
+
+
+@dataclass(slots=True)
+class Spot:
+    """What one task that runs inline has not in its history yet.
+
+    - `unrecorded`: an answer has reached the code, or an update, and nothing that was recorded after it.
+    - `running`: calls that run on the spot.
+    """
+
+    unrecorded: bool = False
+    running: int = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing runs on the spot."""
+        return not self.running
+
+
+_NAME: Final = "_sagamesh_spot"
+
+
+def spot() -> Spot:
+    """The spot of the running task."""
+    known: Spot | None = getattr(workflow.instance(), _NAME, None)
+    if known is None:
+        known = Spot()
+        setattr(workflow.instance(), _NAME, known)
+    return known
+
+
+def on_the_spot(
+    call: asyncio.Task[RawValue], *, pause: timedelta | None, again: Callable[[], asyncio.Task[RawValue]]
+) -> asyncio.Task[RawValue]:
+    """Follow a call that has begun on the spot; when it fails, try `again` after a pause.
+
+    - `pause`: where the failure does not ask for another; None when there is no second attempt.
+    - `again`: puts the call on the task's own queue.
+    """
+    here = spot()
+    here.running += 1
+
+    async def follow() -> RawValue:
+        try:
+            return await call
+        except ActivityError as error:
+            if pause is None or _is_final(error.cause):
+                raise
+            asked = error.cause.next_retry_delay if isinstance(error.cause, ApplicationError) else None
+        finally:
+            here.running -= 1
+            here.unrecorded = True
+        await workflow.sleep(asked or pause, summary="until the next attempt")
+        return await recorded(again())
+
+    return asyncio.create_task(follow())
+
+
+def recorded(call: asyncio.Task[RawValue]) -> asyncio.Task[RawValue]:
+    """Follow a call on a queue: with its answer the history is up to date."""
+    here = spot()
+
+    async def follow() -> RawValue:
+        try:
+            return await call
+        finally:
+            here.unrecorded = False
+
+    return asyncio.create_task(follow())
+
+
+def _is_final(cause: BaseException | None) -> bool:
+    if isinstance(cause, ApplicationError):
+        return cause.non_retryable
+    return isinstance(cause, CancelledError)
 
 
 def check_inline(pools: Sequence[Pool]) -> None:
@@ -75,8 +166,8 @@ def inline_workers(client: Client, pools: Sequence[Pool]) -> list[Worker]:
             workflows=pool.workflows,
             activities=[implementation for agent in agents for implementation in agent.inline_activities()],
             interceptors=[interceptor for agent in agents for interceptor in agent.interceptors(client)],
-            # Nothing is put on this queue but tasks; a process serves as many calls as its pools would.
-            no_remote_activities=True,
+            # One process serves as many calls as its pools would.
+            max_concurrent_activities=sum(agent.slots for agent in agents) or None,
             max_concurrent_local_activities=sum(agent.slots for agent in agents) or None,
             graceful_shutdown_timeout=max(each.grace for each in pools),
         )

@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import is_cancelled_exception
 from temporalio.worker import (
     ExecuteWorkflowInput,
+    HandleUpdateInput,
     Interceptor,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
@@ -18,6 +19,7 @@ from temporalio.worker import (
 from sagamesh.board import Board
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import Failure, FieldProblem, failed, failure_of, small
+from sagamesh.inline import runs_inline, spot
 from sagamesh.saga import ending
 from sagamesh.status import Stage
 from sagamesh.steering import TaskWorkflow
@@ -35,6 +37,11 @@ class TaskInterceptor(Interceptor):
 
 
 class _TaskInbound(WorkflowInboundInterceptor):
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+        if runs_inline():
+            spot().unrecorded = True  # until the code rests, nobody but this process knows of the update
+        return await super().handle_update_handler(input)
+
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
         instance = workflow.instance()
         if not isinstance(instance, TaskWorkflow):
@@ -46,7 +53,7 @@ class _TaskInbound(WorkflowInboundInterceptor):
             reason = ending(error)
             if reason is None:
                 raise  # a bug, or the engine's own business
-            if is_cancelled_exception(reason) and workflow.cancellation_reason() is not None:
+            if is_cancelled_exception(reason) and instance.board.cancelled:
                 instance.board.enter(Stage.CANCELLED)
                 raise
             instance.board.enter(Stage.FAILED)
@@ -59,15 +66,25 @@ async def _steered(work: Coroutine[Any, Any, Any], board: Board) -> Any:
     """Run the task's code so that a cancel request reaches it until the point of no return, and not after.
 
     The engine cancels whatever the code waits for. Past that point this could be anything (a sleep, several things side
-    by side), and the code would have to guard each of them.
+    by side), and the code would have to guard each of them. In a task that runs inline the request first waits until
+    nothing runs on the spot.
     """
     body = asyncio.ensure_future(work)
+    asked = False
     while not body.done():
         try:
-            await workflow.wait([body])
+            if asked and runs_inline():
+                await workflow.wait_condition(lambda: body.done() or spot().quiet)
+            elif not asked:
+                await workflow.wait([body])
+                continue
         except asyncio.CancelledError:
-            if not board.past_point_of_no_return:
-                body.cancel()
+            asked = True
+            continue
+        asked = False
+        if not board.past_point_of_no_return:
+            board.cancel_reached = True
+            body.cancel()
     return body.result()
 
 

@@ -18,6 +18,7 @@ from sagamesh.board import Board
 from sagamesh.capability import Capability, In, Out
 from sagamesh.compensation import Undo, compensate
 from sagamesh.failure import Failure, failed, failure_of, small
+from sagamesh.inline import runs_inline, spot
 from sagamesh.status import ApprovalStatus, Stage, StepState
 from sagamesh.steering import board_of
 
@@ -275,7 +276,7 @@ class Saga:
         undone = tuple(self._board.undone)
         if self._expired and is_cancelled_exception(error):
             failure = Failure(type="DeadlineExceeded", message=f"not done within {self._deadline}", undone=undone)
-        elif is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
+        elif is_cancelled_exception(error) and self._board.cancelled:
             return error
         else:
             failure = failure_of(error).model_copy(update={"undone": undone})
@@ -298,12 +299,14 @@ class Saga:
         # timeout.
         branch = asyncio.current_task()
         stopped = branch is not None and branch.cancelling() > 0
-        if stopped or self._expired or workflow.cancellation_reason() is not None:
+        if stopped or self._expired or self._board.cancelled:
             raise asyncio.CancelledError
 
     async def _expire(self, deadline: timedelta) -> None:
         await workflow.sleep(deadline, summary="deadline")
-        if workflow.cancellation_reason() is not None:
+        if runs_inline():
+            await workflow.wait_condition(lambda: spot().quiet)
+        if self._board.cancelled:
             return  # it stops already, and that is the reason
         self._expired = True
         if self._body is not None:
