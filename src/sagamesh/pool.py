@@ -18,6 +18,7 @@ from temporalio.worker import Interceptor, Worker
 from sagamesh.agent import Agent
 from sagamesh.capability import Capability, In, Out
 from sagamesh.errors import DefinitionError, UnknownName, Unserved
+from sagamesh.faults import fault_interceptors
 from sagamesh.status import TaskStatus
 from sagamesh.steering import TaskWorkflow
 from sagamesh.task import Task
@@ -169,7 +170,7 @@ class Pool:
 
     def _interceptors(self, client: Client) -> list[Interceptor]:
         """What stands between the engine and the implementations, outermost first."""
-        return []
+        return [] if self.agent is None else fault_interceptors(self.agent.name)
 
     async def run(self, client: Client, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then finish what runs, for at most the grace.

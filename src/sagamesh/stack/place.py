@@ -48,6 +48,11 @@ class Place:
         """The pools' databases, and a folder for each helper."""
         return self.folder / "data"
 
+    @property
+    def faults(self) -> Path:
+        """The rules of faults that its pools follow while it is there: see `sagamesh.faults`."""
+        return self.folder / "faults.json"
+
     def log(self, part: str) -> Path:
         """The log of a part."""
         return self.folder / "logs" / f"{part}.log"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sagamesh.app import App, Helper
 from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.errors import DefinitionError, UnknownName
+from sagamesh.faults import VARIABLE
 from sagamesh.inline import inline_queue
 from sagamesh.stack.part import Part
 from sagamesh.stack.place import Place
@@ -111,6 +112,7 @@ def plan(app: App, place: Place, ports: Mapping[str, int], *, inline: bool = Fal
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
     inherited |= {"PYTHONUNBUFFERED": "1", **place.environment()}
     shared = {
+        VARIABLE: str(place.faults),
         **inherited,
         **_filled(app.embedded, dir=place.data),
         # Who sets one of these means it: another database, for instance.
