@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
@@ -19,6 +19,8 @@ from sagamesh.agent import Agent
 from sagamesh.capability import Capability, In, Out
 from sagamesh.errors import DefinitionError, UnknownName, Unserved
 from sagamesh.faults import fault_interceptors
+from sagamesh.limits.queue import QueueLimits, limits_of
+from sagamesh.limits.tenant_rate import keep_tenant_rate
 from sagamesh.status import TaskStatus
 from sagamesh.steering import TaskWorkflow
 from sagamesh.task import Task
@@ -78,8 +80,8 @@ class Pool:
         Raises:
             Unserved: for a capability of another agent, or one that is served already.
         """
-        if self.agent is None or capability is not self.agent.capabilities.get(capability.name):
-            owner = self.agent.name if self.agent else f"the task queue {self.queue}"
+        if self.agent is None or self.agent.offers(capability) is None:
+            owner = self.agent.queue if self.agent else f"the task queue {self.queue}"
             raise Unserved(f"{capability.type} is no capability of {owner}")
         if capability.name in self._served:
             raise Unserved(f"{capability.type} is served twice")
@@ -130,23 +132,33 @@ class Pool:
         if missing:
             raise Unserved(f"nothing serves {', '.join(missing)}: add .serve(...) to the pool of {self.agent.name}")
 
-    def worker(self, client: Client) -> Worker:
-        """The engine's worker for this pool, not yet running.
+    def workers(self, client: Client) -> list[Worker]:
+        """The engine's workers for this pool, one a queue, not yet running.
 
         Raises:
             Unserved: as `check`.
         """
         self.check()
+        return [self._worker(client, limits) for limits in self._limits()]
+
+    def _limits(self) -> list[QueueLimits]:
+        return [QueueLimits(self.queue)] if self.agent is None else limits_of(self.agent)
+
+    def _worker(self, client: Client, limits: QueueLimits) -> Worker:
+        # Each queue of an agent serves all its capabilities: a call that was made before its capability moved to a
+        # provider, or away from one, waits where it was put.
         activities: list[Callable[..., Any]] = list(self._served.values())
         if self.agent is not None:
             activities.append(_unknown_capability(self.agent))
         return Worker(
             client,
-            task_queue=self.queue,
+            task_queue=limits.queue,
             activities=activities,
             workflows=self.workflows,
             interceptors=self.interceptors(client),
-            max_concurrent_activities=self.slots if activities else None,
+            max_concurrent_activities=(limits.slots or self.slots) if activities else None,
+            # The server keeps this one for the queue, whoever polls it.
+            max_task_queue_activities_per_second=limits.rate,
             graceful_shutdown_timeout=self.grace,
             # Pollers stay at the engine's default, five. The server must hand a task to a waiting poller within a
             # second; where it is too busy for that, the task may count as begun although no worker has it, and waits
@@ -177,9 +189,39 @@ class Pool:
 
         Raises:
             Unserved: as `check`.
+            ServerUnreachable, Refused: as `keep_limits`.
         """
-        async with self.worker(client):
+        await self.keep_limits(client)
+        async with self.serving(client):
             await stop.wait()
+
+    @asynccontextmanager
+    async def serving(self, client: Client) -> AsyncIterator[None]:
+        """Serve while the block runs, then finish what runs, for at most the grace.
+
+        Raises:
+            Unserved: as `check`.
+        """
+        workers = self.workers(client)
+        async with AsyncExitStack() as stack:
+            for worker in workers:
+                await stack.enter_async_context(worker)
+            try:
+                yield
+            finally:
+                # All at once: one after the other, each would take the grace for itself.
+                await asyncio.gather(*(worker.shutdown() for worker in workers))
+
+    async def keep_limits(self, client: Client) -> None:
+        """Tell the server the rates for tenants, which no worker can; those for queues come with the workers.
+
+        Raises:
+            ServerUnreachable: when the server does not answer.
+            Refused: when it cannot keep what the contract declares.
+        """
+        if self.agent is not None:
+            for limits in limits_of(self.agent):
+                await keep_tenant_rate(client, limits.queue, limits.tenant_rate)
 
 
 PoolFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Pool]]

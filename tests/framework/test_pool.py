@@ -117,7 +117,8 @@ async def test_what_the_process_says_counts_where_the_pool_says_nothing(
     if configured:
         pool.configure(slots=7, grace=timedelta(seconds=2))
 
-    async with pool.worker(cached_engine.temporal) as worker:
+    [worker] = pool.workers(cached_engine.temporal)
+    async with worker:
         config = worker.config()
 
     assert (config.get("max_concurrent_activities"), config.get("graceful_shutdown_timeout")) == (slots, grace)
@@ -126,4 +127,4 @@ async def test_what_the_process_says_counts_where_the_pool_says_nothing(
 @pytest.mark.asyncio(loop_scope="session")
 async def test_half_a_pool_makes_no_worker(cached_engine: Engine) -> None:
     with pytest.raises(Unserved):
-        Pool(inventory.inventory).worker(cached_engine.temporal)
+        Pool(inventory.inventory).workers(cached_engine.temporal)

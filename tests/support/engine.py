@@ -42,6 +42,7 @@ _SERVER_SETTINGS = (
     "history.transferProcessorMaxPollRPS=200",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
+    "matching.enableFairness=true",
 )
 
 _counter = itertools.count()
@@ -296,7 +297,7 @@ async def open_engine(cast: Cast, plugin: SagameshPlugin) -> AsyncIterator[Engin
         client = await temporal.Client.connect(target, plugins=[plugin])
         for pool in cast.fakes.pools():
             pool.configure(slots=100, grace=timedelta(0))
-            await stack.enter_async_context(pool.worker(client))
+            await stack.enter_async_context(pool.serving(client))
         yield Engine(environment, client, cast)
 
 

@@ -76,7 +76,7 @@ def port_requests(app: App, options: PortOptions) -> list[PortRequest]:
 
 def pool_layers(app: App) -> list[list[str]]:
     """The pools in the order in which they start: agents after those they depend on, tasks after all agents."""
-    layers = [list(dict.fromkeys(agent.name for agent in layer)) for layer in app.mesh.layers]
+    layers = [list(dict.fromkeys(app.pool_of(agent) for agent in layer)) for layer in app.mesh.layers]
     agents = {name for layer in layers for name in layer}
     tasks = [name for name in app.pools if name not in agents]
     return [*layers, tasks] if tasks else layers
@@ -88,7 +88,8 @@ def queues_of(app: App, pool: str) -> list[Queue]:
     Raises:
         DefinitionError: when its name is neither an agent's nor that of a task's queue.
     """
-    queues: list[Queue] = [(agent.queue, "activities") for agent in app.mesh.agents if agent.name == pool]
+    agents = [agent for agent in app.mesh.agents if app.pool_of(agent) == pool]
+    queues: list[Queue] = [(queue, "activities") for agent in agents for queue in agent.queues]
     if any(task.queue == pool for task in app.tasks):
         queues.append((pool, "workflows"))
     if not queues:

@@ -26,6 +26,8 @@ DYNAMIC_CONFIG = (
     # One host has no use for partitions, and forwarding between them doubles the slowest answers.
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
+    # Without it nobody is served by tenant: whoever has put more on a queue is served more.
+    "matching.enableFairness=true",
 )
 """What one machine needs otherwise than a cluster. Each value was measured against its absence."""
 

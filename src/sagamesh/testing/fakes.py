@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from sagamesh.agent import Agent
 from sagamesh.call import Call, current_call
 from sagamesh.capability import Capability, In, Out
+from sagamesh.errors import Refused
 from sagamesh.mesh import Mesh
 from sagamesh.pool import Pool
 from sagamesh.system import system_worker
@@ -88,12 +89,24 @@ class Fakes:
 
 @asynccontextmanager
 async def served(client: Client, *pools: Pool | Iterable[Pool], mesh: Mesh | None = None) -> AsyncIterator[None]:
-    """Run workers for these pools while the block runs; with a mesh, also the framework's own (locks, routing)."""
+    """Run workers for these pools while the block runs; with a mesh, also the framework's own (locks, routing).
+
+    The rates of their contracts hold on a real server; the time-skipping one keeps none.
+    """
     async with AsyncExitStack() as stack:
         system = system_worker(client, mesh) if mesh is not None else None
         if system is not None:
             await stack.enter_async_context(system)
         for entry in pools:
             for pool in [entry] if isinstance(entry, Pool) else entry:
-                await stack.enter_async_context(pool.worker(client))
+                await _limited(client, pool)
+                await stack.enter_async_context(pool.serving(client))
         yield
+
+
+async def _limited(client: Client, pool: Pool) -> None:
+    try:
+        await pool.keep_limits(client)
+    except Refused as error:
+        if error.reason != "Unimplemented":  # all that the time-skipping server says about limits
+            raise
