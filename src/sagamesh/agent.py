@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -85,6 +86,7 @@ class Agent:
         self.summary = summary
         self._capabilities: dict[str, Capability[Any, Any]] = {}
         self._providers: dict[str, Provider] = {}
+        self._home: Agent | None = None
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r})"
@@ -97,17 +99,70 @@ class Agent:
     @property
     def capabilities(self) -> Mapping[str, Capability[Any, Any]]:
         """The declared capabilities by their short name, in the order of declaration."""
+        if self._home is not None:
+            for name, declared in self._home.capabilities.items():
+                if name not in self._capabilities:
+                    self._capabilities[name] = declared.at(self._here(declared.queue))
         return MappingProxyType(self._capabilities)
 
     @property
     def providers(self) -> Mapping[str, Provider]:
         """The declared providers by name, in the order of declaration."""
+        if self._home is not None:
+            for name, declared in self._home.providers.items():
+                if name not in self._providers:
+                    self._providers[name] = replace(declared, queue=self._here(declared.queue))
         return MappingProxyType(self._providers)
 
     @property
     def queues(self) -> tuple[str, ...]:
         """All task queues on which this agent takes calls: its own, then its providers'."""
-        return (self.queue, *(provider.queue for provider in self._providers.values()))
+        return (self.queue, *(provider.queue for provider in self.providers.values()))
+
+    def in_zone(
+        self, zone: str, *, tags: Iterable[str] = (), version: str | None = None, cost: float | None = None
+    ) -> Agent:
+        """The same agent in a zone: the same capabilities, types and policies, on queues of the zone's own.
+
+        What is declared later on this agent belongs to the zone's, too. Calls in a zone are never run inline.
+
+        - `tags`: what sets the zone apart, beside the agent's own tags.
+        - `version`, `cost`: where they differ there.
+
+        Raises:
+            DefinitionError: for a zone's name that breaks the rule, or an agent that is in a zone already.
+        """
+        if self.zone is not None:
+            raise DefinitionError(f"agent {self.queue!r} is in a zone already")
+        made = Agent(
+            self.name,
+            version=self.version if version is None else version,
+            role=self.role,
+            tags=self.tags | frozenset(tags),
+            zone=zone,
+            depends_on=self.depends_on,
+            rate=self.rate,
+            tenant_rate=self.tenant_rate,
+            cost=self.cost if cost is None else cost,
+            summary=self.summary,
+        )
+        made._home = self
+        return made
+
+    def offers(self, capability: Capability[Any, Any]) -> Capability[Any, Any] | None:
+        """This agent's own form of a capability: itself, or for an agent in a zone also the one that it was declared
+        as, on the zone's queue. None when it is another agent's.
+        """
+        declared = self.capabilities.get(capability.name)
+        if capability is declared:
+            return declared
+        if self._home is not None and self._home.offers(capability) is not None:
+            return declared
+        return None
+
+    def _here(self, queue: str) -> str:
+        """A queue of the agent that this one is the zone's form of, in the zone."""
+        return self.queue + queue.removeprefix(self.name)
 
     def provider(
         self, name: str, *, rate: float | None = None, tenant_rate: float | None = None, slots: int | None = None
@@ -122,6 +177,7 @@ class Agent:
                 f"agent {self.name!r}: provider {name!r} must be lower-case letters, digits and single hyphens, "
                 f"begin with a letter, and have at most {_LONGEST_NAME} characters"
             )
+        self._check_declares()
         if name in self._providers:
             raise DefinitionError(f"agent {self.name!r}: provider {name!r} is declared twice")
         queue = provider_queue(self.queue, name)
@@ -160,6 +216,7 @@ class Agent:
             raise DefinitionError(
                 f"{self.name}: capability name {name!r} must be lower-case letters, digits and underscores"
             )
+        self._check_declares()
         if name in self._capabilities:
             raise DefinitionError(f"{self.name}.{name} is declared twice")
         if inline and (self.rate is not None or self.tenant_rate is not None):
@@ -207,6 +264,10 @@ class Agent:
             UnknownName: with the nearest names.
         """
         try:
-            return self._capabilities[name]
+            return self.capabilities[name]
         except KeyError:
             raise UnknownName(f"capability of {self.name}", name, self._capabilities) from None
+
+    def _check_declares(self) -> None:
+        if self._home is not None:
+            raise DefinitionError(f"{self.queue} is {self.name} in a zone: declare it on {self.name} itself")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sagamesh.agent import Agent
 from sagamesh.errors import DefinitionError, UnknownName
 from sagamesh.mesh import Mesh
 from sagamesh.plugin import SagameshPlugin
@@ -49,8 +50,9 @@ class App:
 
     - `contracts`: the packages of the contracts; pure, so the workflow sandbox need not load them again for each task.
     - `workflows`: the workflow classes as `module:Class`, for replay.
-    - `pools`: pool name to `module:function`; the function returns an async context manager that yields the `Pool`.
-      A string, because the command line must know the pools without importing what their implementations need.
+    - `pools`: the name of an agent (in a zone `<agent>.<zone>`) or of a task's queue to `module:function`; the
+      function returns an async context manager that yields the `Pool`. A string, because the command line must know the
+      pools without importing what their implementations need.
     - `embedded`: environment variables for the pools of the embedded stack; `{dir}` is its folder for data.
 
     Raises:
@@ -70,7 +72,7 @@ class App:
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise DefinitionError(f"more than one task is called {', '.join(doubled)}")
-        unserved = [agent.name for agent in self.mesh.agents if agent.name not in self.pools]
+        unserved = [agent.queue for agent in self.mesh.agents if self.pool_of(agent) not in self.pools]
         if unserved:
             raise DefinitionError(f"no pool serves {', '.join(unserved)}: name it in App(pools=...)")
 
@@ -84,6 +86,10 @@ class App:
             if task.name == name:
                 return task
         raise UnknownName("task", name, [task.name for task in self.tasks])
+
+    def pool_of(self, agent: Agent) -> str:
+        """The name of the pool that serves an agent: its queue (`inventory.eu`), or without such a pool its name."""
+        return agent.queue if agent.queue in self.pools else agent.name
 
     def workflow_classes(self) -> list[type]:
         """Import the workflow classes.

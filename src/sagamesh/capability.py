@@ -49,6 +49,12 @@ class Capability(Generic[In, Out]):
     def __repr__(self) -> str:
         return f"Capability({self.type}: {self.takes.__name__} -> {self.returns.__name__})"
 
+    def at(self, queue: str) -> Capability[In, Out]:
+        """The same capability on another queue of its agent, such as the one that routing chose; never run inline."""
+        if queue == self.queue:
+            return self
+        return replace(self, queue=queue, policy=replace(self.policy, inline=False))
+
     async def __call__(self, arg: In) -> Out:
         """Call the agent and wait for its answer.
 
