@@ -5,32 +5,61 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.enums.v1 import RateLimitSource, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueStats
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse
 from temporalio.client import Client
 
 from sagamesh.app import App
+from sagamesh.limits.tenant_rate import rate_in_force
 
-__all__ = ["QueueState", "describe_app", "describe_queue"]
+__all__ = ["Backlog", "Kind", "Limit", "QueueState", "describe_app", "describe_queue"]
 
 ALIVE_WITHIN = timedelta(seconds=60)
 """A poller that has not asked for this long is taken for dead. The server itself remembers it for minutes."""
+
+
+Kind: TypeAlias = Literal["agent", "provider", "tasks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits at one priority: how many, and for how long the first of them."""
+
+    priority: int
+    waiting: int
+    oldest: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A rate that the server keeps for a whole queue: calls a second.
+
+    - `declared`: it came with the workers, from the contract; else it was set on the server, by an operator or a breaker,
+      and counts before the contract's.
+    """
+
+    rate: float
+    declared: bool
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
     """One task queue, now.
 
-    - `serves`: the agent or pool; `kind`: `agent` or `tasks`.
+    - `serves`: the agent or pool; `kind`: `agent`, `provider` (calls of the agent to something outside) or `tasks`.
     - `workers`: identities (`<pid>@<host>`) that polled within the last minute.
     - `backlog`: tasks that wait for a worker; `oldest`: for how long the first of them.
     - `added`, `dispatched`: tasks a second, as the server averages them.
+    - `by_priority`: the backlog again, where something waits, the first priority first.
+    - `limit`, `tenant_limit`: rates in force, for the queue and for each tenant; None for none.
+    - `limited`: whether a limit holds tasks back right now.
     """
 
     serves: str
-    kind: str
+    kind: Kind
     queue: str
     workers: tuple[str, ...]
     last_seen: datetime | None
@@ -38,6 +67,10 @@ class QueueState:
     oldest: timedelta
     added: float
     dispatched: float
+    by_priority: tuple[Backlog, ...] = ()
+    limit: Limit | None = None
+    tenant_limit: float | None = None
+    limited: bool = False
 
     @property
     def alive(self) -> bool:
@@ -46,14 +79,16 @@ class QueueState:
 
 
 async def describe_app(client: Client, app: App) -> list[QueueState]:
-    """Every agent of the mesh and every pool of tasks, in the mesh's order."""
-    agents = [(agent.name, "agent", agent.queue) for agent in app.mesh.agents]
-    queues = dict.fromkeys(task.queue for task in app.tasks)
-    tasks = [(queue, "tasks", queue) for queue in queues]
-    return list(await asyncio.gather(*(describe_queue(client, *entry) for entry in [*agents, *tasks])))
+    """Every agent of the mesh with its providers, and every pool of tasks, in the mesh's order."""
+    entries: list[tuple[str, Kind, str]] = []
+    for agent in app.mesh.agents:
+        entries.append((agent.name, "agent", agent.queue))
+        entries += [(agent.name, "provider", provider.queue) for provider in agent.providers.values()]
+    entries += [(queue, "tasks", queue) for queue in dict.fromkeys(task.queue for task in app.tasks)]
+    return list(await asyncio.gather(*(describe_queue(client, *entry) for entry in entries)))
 
 
-async def describe_queue(client: Client, serves: str, kind: str, queue: str) -> QueueState:
+async def describe_queue(client: Client, serves: str, kind: Kind, queue: str) -> QueueState:
     """One queue, as the server describes it (its figures are up to five seconds old)."""
     of_tasks = kind == "tasks"
     answer = await client.workflow_service.describe_task_queue(
@@ -64,11 +99,13 @@ async def describe_queue(client: Client, serves: str, kind: str, queue: str) -> 
             if of_tasks
             else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
             report_stats=True,
+            report_config=True,
         )
     )
     now = datetime.now(UTC)
     seen = {poller.identity: poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in answer.pollers}
     stats = answer.stats
+    tenants = rate_in_force(answer.config.fairness_keys_rate_limit_default)
     return QueueState(
         serves=serves,
         kind=kind,
@@ -79,4 +116,26 @@ async def describe_queue(client: Client, serves: str, kind: str, queue: str) -> 
         oldest=stats.approximate_backlog_age.ToTimedelta(),
         added=round(stats.tasks_add_rate, 2),
         dispatched=round(stats.tasks_dispatch_rate, 2),
+        by_priority=tuple(
+            _backlog(priority, of_one)
+            for priority, of_one in sorted(answer.stats_by_priority_key.items())
+            if of_one.approximate_backlog_count
+        ),
+        limit=_limit(answer),
+        tenant_limit=None if tenants is None else tenants.rate,
+        limited=stats.rate_limiting_active,
     )
+
+
+def _backlog(priority: int, stats: TaskQueueStats) -> Backlog:
+    return Backlog(priority, stats.approximate_backlog_count, stats.approximate_backlog_age.ToTimedelta())
+
+
+def _limit(answer: DescribeTaskQueueResponse) -> Limit | None:
+    """The rate of the whole queue, without the one that protects the server itself."""
+    in_force = answer.effective_rate_limit
+    if in_force.rate_limit_source == RateLimitSource.RATE_LIMIT_SOURCE_WORKER:
+        return Limit(in_force.requests_per_second, declared=True)
+    if in_force.rate_limit_source == RateLimitSource.RATE_LIMIT_SOURCE_API:
+        return Limit(in_force.requests_per_second, declared=False)
+    return None
