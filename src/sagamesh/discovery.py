@@ -37,8 +37,8 @@ class Backlog:
 class Limit:
     """A rate that the server keeps for a whole queue: calls a second.
 
-    - `declared`: it came with the workers, from the contract; else it was set on the server, by an operator or a breaker,
-      and counts before the contract's.
+    - `declared`: it came with the workers, from the contract; else an operator or a breaker set it on the server, and
+      it counts before the contract's.
     """
 
     rate: float

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Final
 
+from sagamesh.agent import Agent
 from sagamesh.app import App
+from sagamesh.limits.queue import limits_of
 
 __all__ = ["FORMATS", "draw"]
 
@@ -27,7 +30,8 @@ def _mermaid(app: App) -> str:
         lines += [f"  {_id(task.name)} --> {_id(agent.name)}" for agent in task.uses]
     for agent in app.mesh.agents:
         capabilities = "<br/>".join(agent.capabilities)
-        lines.append(f'  {_id(agent.name)}["{agent.queue}<br/><i>{capabilities}</i>"]')
+        shown = "<br/>".join([agent.queue, *_limits(agent)])
+        lines.append(f'  {_id(agent.name)}["{shown}<br/><i>{capabilities}</i>"]')
         lines += [f"  {_id(agent.name)} -.-> {_id(needed)}" for needed in agent.depends_on]
     return "\n".join(lines)
 
@@ -39,7 +43,8 @@ def _dot(app: App) -> str:
         lines += [f'  "{task.name}" -> "{agent.name}";' for agent in task.uses]
     for agent in app.mesh.agents:
         capabilities = "\\n".join(agent.capabilities)
-        lines.append(f'  "{agent.name}" [label="{agent.queue}\\n{capabilities}"];')
+        shown = "\\n".join([agent.queue, *_limits(agent)])
+        lines.append(f'  "{agent.name}" [label="{shown}\\n{capabilities}"];')
         lines += [f'  "{agent.name}" -> "{needed}" [style=dashed];' for needed in agent.depends_on]
     return "\n".join([*lines, "}"])
 
@@ -54,6 +59,9 @@ def _json(app: App) -> str:
                     "version": agent.version,
                     "role": agent.role.value,
                     "queue": agent.queue,
+                    "rate": agent.rate,
+                    "tenant_rate": agent.tenant_rate,
+                    "providers": [asdict(provider) for provider in agent.providers.values()],
                     "depends_on": list(agent.depends_on),
                     "capabilities": [capability.type for capability in agent.capabilities.values()],
                 }
@@ -66,6 +74,17 @@ def _json(app: App) -> str:
         },
         indent=2,
     )
+
+
+def _limits(agent: Agent) -> list[str]:
+    """The rates of its queues, one line a queue that has some."""
+    lines = []
+    for limits in limits_of(agent):
+        rates = [f"{rate:g}/s{of}" for rate, of in ((limits.rate, ""), (limits.tenant_rate, " a tenant")) if rate]
+        own = limits.queue == agent.queue
+        if rates or not own:
+            lines.append(" ".join(filter(None, ("" if own else limits.queue, ", ".join(rates)))))
+    return lines
 
 
 def _id(name: str) -> str:

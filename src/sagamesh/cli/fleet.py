@@ -20,16 +20,36 @@ def register(app: typer.Typer) -> None:
     app.command("topology")(topology)
 
 
-def agents(json: output.JsonOption = False) -> None:
-    """Show who is alive: workers, backlog and rates of every agent and every pool of tasks, from the server itself."""
+def agents(
+    name: Annotated[str, typer.Argument(metavar="[AGENT]", help="Only this agent, provider or queue of tasks.")] = "",
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Show the open tasks that wait for a worker there, longest first.")
+    ] = False,
+    json: output.JsonOption = False,
+) -> None:
+    """Show who is alive: workers, backlog, rates and limits of every agent and every pool of tasks.
+
+    All of it comes from the server itself. A limit with a star was set there, not by the contract.
+    """
     from sagamesh.app import load_app
+    from sagamesh.cli.waiting import backlog_text, limit_text, print_waiting, queues_named
     from sagamesh.discovery import QueueState, describe_app
+    from sagamesh.waiting import WaitingCalls, waiting_calls
+
+    app = load_app()
+    queues = queues_named(app, name)
 
     async def ask() -> list[QueueState]:
-        app = load_app()
         client = await output.connect(app)
-        return await describe_app(client.temporal, app)
+        return [state for state in await describe_app(client.temporal, app) if state.queue in queues]
 
+    async def ask_waiting() -> WaitingCalls:
+        client = await output.connect(app)
+        return await waiting_calls(client.temporal, queues)
+
+    if waiting:
+        print_waiting(output.run(ask_waiting()), queues, json=json)
+        return
     found = output.run(ask())
     if json:
         output.print_json([{**asdict(state), "alive": state.alive} for state in found])
@@ -37,18 +57,19 @@ def agents(json: output.JsonOption = False) -> None:
     now = datetime.now(UTC)
     rows = [
         (
-            state.serves,
+            state.queue if state.kind == "provider" else state.serves,
             "alive" if state.alive else "nobody",
             str(len(state.workers)),
-            str(state.backlog),
+            backlog_text(state),
             f"{state.oldest.total_seconds():.0f} s" if state.backlog else "",
             f"{state.added:g}/s",
             f"{state.dispatched:g}/s",
+            limit_text(state),
             f"{(now - state.last_seen).total_seconds():.0f} s ago" if state.last_seen else "never",
         )
         for state in found
     ]
-    output.print_table(("agent", "state", "workers", "backlog", "oldest", "added", "done", "last seen"), rows)
+    output.print_table(("agent", "state", "workers", "backlog", "oldest", "added", "done", "limit", "last seen"), rows)
 
 
 def worker(

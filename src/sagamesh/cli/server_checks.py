@@ -172,6 +172,9 @@ def _queue(state: QueueState) -> Finding:
         advice = f"start it: sagamesh worker {state.serves}, or `sagamesh up` for everything"
         return Finding.fail(check, f"no worker ({seen}); {waiting}", advice)
     workers = f"{len(state.workers)} worker{'' if len(state.workers) == 1 else 's'}"
+    if state.backlog and state.oldest > _PATIENCE and state.limited:
+        advice = f"`sagamesh agents {state.queue} --waiting` shows who waits; the contract or an operator set the limit"
+        return Finding.warn(check, f"{workers}, held back by a limit: {waiting}", advice)
     if state.backlog and state.oldest > _PATIENCE:
         advice = f"start more (sagamesh worker {state.serves}), or raise SAGAMESH_SLOTS"
         return Finding.warn(check, f"{workers} cannot keep up: {waiting}", advice)

@@ -15,6 +15,7 @@ from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.errors import DefinitionError
 from sagamesh.namespace import register_search_attributes
 from sagamesh.plugin import SagameshPlugin
+from sagamesh.stack.server import DYNAMIC_CONFIG
 
 __all__ = ["binary", "dev_server", "time_skipping"]
 
@@ -36,10 +37,11 @@ async def time_skipping(plugin: SimplePlugin | None = None) -> AsyncIterator[Wor
 
 @asynccontextmanager
 async def dev_server(plugin: SimplePlugin | None = None) -> AsyncIterator[WorkflowEnvironment]:
-    """The real server, in memory, on a free port of the loopback interface."""
+    """The real server, in memory, on a free port of the loopback interface, set up like the embedded stack's."""
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal", "sagamesh[stack]"),
         dev_server_log_level="error",
+        dev_server_extra_args=[word for value in DYNAMIC_CONFIG for word in ("--dynamic-config-value", value)],
         ip="127.0.0.1",
         plugins=[plugin or SagameshPlugin()],
         search_attributes=SEARCH_ATTRIBUTES,
