@@ -102,7 +102,7 @@ class Agent:
         if self._home is not None:
             for name, declared in self._home.capabilities.items():
                 if name not in self._capabilities:
-                    self._capabilities[name] = declared.at(self._here(declared.queue))
+                    self._capabilities[name] = declared.in_zone(self.zone)
         return MappingProxyType(self._capabilities)
 
     @property
@@ -111,7 +111,7 @@ class Agent:
         if self._home is not None:
             for name, declared in self._home.providers.items():
                 if name not in self._providers:
-                    self._providers[name] = replace(declared, queue=self._here(declared.queue))
+                    self._providers[name] = replace(declared, queue=provider_queue(self.queue, name))
         return MappingProxyType(self._providers)
 
     @property
@@ -159,10 +159,6 @@ class Agent:
         if self._home is not None and self._home.offers(capability) is not None:
             return declared
         return None
-
-    def _here(self, queue: str) -> str:
-        """A queue of the agent that this one is the zone's form of, in the zone."""
-        return self.queue + queue.removeprefix(self.name)
 
     def provider(
         self, name: str, *, rate: float | None = None, tenant_rate: float | None = None, slots: int | None = None

@@ -15,6 +15,7 @@ from temporalio.workflow import ActivityCancellationType, ActivityHandle
 from sagamesh.errors import NotDurable
 from sagamesh.failure import Failure, failed, failure_of
 from sagamesh.inline import on_the_spot, recorded, runs_inline, spot
+from sagamesh.limits.provider import queue_in_zone
 from sagamesh.message import check_models
 from sagamesh.policy import Policy, Retry
 
@@ -49,8 +50,11 @@ class Capability(Generic[In, Out]):
     def __repr__(self) -> str:
         return f"Capability({self.type}: {self.takes.__name__} -> {self.returns.__name__})"
 
-    def at(self, queue: str) -> Capability[In, Out]:
-        """The same capability on another queue of its agent, such as the one that routing chose; never run inline."""
+    def in_zone(self, zone: str | None) -> Capability[In, Out]:
+        """The same capability in a zone of its agent, None for none. In a zone other than its own it never runs inline,
+        because who hosts a task need not serve that zone.
+        """
+        queue = queue_in_zone(self.queue, self.agent, zone)
         if queue == self.queue:
             return self
         return replace(self, queue=queue, policy=replace(self.policy, inline=False))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sagamesh.errors import DefinitionError
 from sagamesh.limits.rate import rate_problem
 
-__all__ = ["Provider", "provider_queue"]
+__all__ = ["Provider", "provider_queue", "queue_in_zone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,9 @@ class Provider:
 def provider_queue(agent_queue: str, provider: str) -> str:
     """The queue of a provider of the agent that has this queue."""
     return f"{agent_queue}/{provider}"
+
+
+def queue_in_zone(queue: str, agent: str, zone: str | None) -> str:
+    """The queue that is, in a zone of the agent, what this one is elsewhere: its own, or its provider's."""
+    _, slash, provider = queue.partition("/")
+    return (agent if zone is None else f"{agent}.{zone}") + slash + provider
