@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from benchmarks import burst, latency, memory, overhead
+from benchmarks import burst, hosting, latency, memory, overhead
 from benchmarks.processes import BenchFailed
 from benchmarks.report import Report
 
@@ -43,6 +43,15 @@ def _measured(options: argparse.Namespace, folder: Path) -> Coroutine[Any, Any, 
     match options.bench:
         case "overhead":
             return overhead.measure(folder, pairs=options.pairs, orders=options.orders, in_flight=options.in_flight)
+        case "hosting":
+            return hosting.measure(
+                folder,
+                pairs=options.pairs,
+                orders=options.orders,
+                alone=options.alone,
+                in_flight=options.in_flight,
+                real=options.real,
+            )
         case "latency":
             return latency.measure(folder, orders=options.orders)
         case "memory":
@@ -67,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     bench = benches.add_parser("overhead", parents=[shared, loaded], help="the bare SDK against Sagamesh")
     bench.add_argument("--pairs", type=_count, default=3, metavar="N", help="pairs of loads (3)")
     bench.add_argument("--orders", type=_count, default=400, metavar="N", help="orders a load (400)")
+    bench = benches.add_parser("hosting", parents=[shared, loaded], help="a pool for each agent against inline")
+    bench.add_argument("--pairs", type=_count, default=3, metavar="N", help="pairs of loads (3)")
+    bench.add_argument("--orders", type=_count, default=300, metavar="N", help="orders a load (300)")
+    bench.add_argument("--alone", type=_count, default=30, metavar="N", help="orders one at a time (30)")
+    bench.add_argument("--real", action="store_true", help="the real agents instead of those that do nothing")
     bench = benches.add_parser("latency", parents=[shared], help="one order alone: embedded against stock server")
     bench.add_argument("--orders", type=_count, default=40, metavar="N", help="orders on each server (40)")
     bench = benches.add_parser("memory", parents=[shared, loaded, kinds], help="memory of each pool over many orders")

@@ -61,7 +61,9 @@ _KINDS = (
 class Shop:
     """A running stack and the orders that were sent to it."""
 
-    def __init__(self, folder: Path, state: StackState, client: Client) -> None:
+    def __init__(self, folder: Path, state: StackState, client: Client, *, inline: bool, idle: bool) -> None:
+        self._inline = inline
+        self._kinds = _KINDS[:1] if idle else _KINDS
         self._folder = folder
         self._state = state
         self._client = client
@@ -69,22 +71,31 @@ class Shop:
         self._ended: list[EndedOrder] = []
 
     @classmethod
-    async def open(cls, fleet: Fleet, folder: Path) -> Shop:
+    async def open(
+        cls, fleet: Fleet, folder: Path, *, name: str = "stack", inline: bool = False, idle: bool = False
+    ) -> Shop:
         """Start the stack in a folder of its own, and wait until it is ready.
+
+        - `name`: what it is called in the fleet; `inline`: whether it hosts the orders inline.
+        - `idle`: with agents that do nothing, and therefore no order that must fail.
 
         Raises:
             BenchFailed: when it is not.
         """
-        place = Place(root=Path.cwd(), folder=folder / "stack")
-        command = [sys.executable, "-m", "sagamesh", "up", "--port", "0"]
-        fleet.start("stack", command, {**place.environment(), "TEMPORAL_CONFIG_FILE": os.devnull})
+        place = Place(root=Path.cwd(), folder=folder / name)
+        command = [sys.executable, "-m", "sagamesh", "up", "--port", "0", *(["--inline"] if inline else [])]
+        environment = {**place.environment(), "TEMPORAL_CONFIG_FILE": os.devnull}
+        if idle:
+            environment |= {"SAGAMESH_APP": "benchmarks.idle_shop:app", "PYTHONPATH": "scripts"}
+        fleet.start(name, command, environment)
         deadline = time.monotonic() + _START
         while (state := load(place)) is None or state.phase is not Phase.READY:
             fleet.check()
             if time.monotonic() > deadline:
                 raise BenchFailed(f"the stack is not ready after {_START:.0f} s")
             await asyncio.sleep(0.2)
-        return cls(place.folder, state, Client(await temporal.Client.connect(state.address, plugins=[app.plugin()])))
+        client = Client(await temporal.Client.connect(state.address, plugins=[app.plugin()]))
+        return cls(place.folder, state, client, inline=inline, idle=idle)
 
     @property
     def pools(self) -> dict[str, int]:
@@ -95,9 +106,9 @@ class Shop:
         """Orders of all kinds in turn, each ending held against the one that it must have."""
 
         async def job(number: int) -> None:
-            kind = _KINDS[number % len(_KINDS)]
+            kind = self._kinds[number % len(self._kinds)]
             id = f"{self._batch}-{number}"
-            handle = await self._client.start(order, kind.request, id=id)
+            handle = await self._client.start(order, kind.request, id=id, inline=self._inline)
             try:
                 result = await handle.result()
                 ending, notified = "completed", result.notified
@@ -108,6 +119,11 @@ class Shop:
             self._ended.append(EndedOrder(id, kind.request, ending == "completed", notified))
 
         return job
+
+    @property
+    def processes(self) -> list[int]:
+        """The process ids of all its parts."""
+        return [part.process.pid for part in self._state.parts if part.process]
 
     async def audit(self) -> None:
         """Hold every order against the books of gateway, stock and mailbox.

@@ -150,10 +150,15 @@ class Saga:
         self._board.past_point_of_no_return = True
         self._board.mark(name, StepState.RUNNING)
         try:
-            return await uninterrupted(self._answer(name, capability, handle))
+            answer = await uninterrupted(self._answer(name, capability, handle))
         except FailureError:
             self._board.past_point_of_no_return = False
             raise
+        if runs_inline():
+            # Should this process die now, the code begins again before the pivot, is given the same answer under the
+            # same key, and comes here again: no other way is left, so what follows need not wait for the history.
+            spot().unrecorded = False
+        return answer
 
     async def attempt(self, capability: Capability[In, Out], arg: In, *, summary: str | None = None) -> Outcome[Out]:
         """Call a capability that the task can do without. A failure is an outcome, not an error."""
