@@ -6,10 +6,10 @@ import importlib
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sagamesh.agent import Agent
 from sagamesh.errors import DefinitionError, UnknownName
@@ -18,7 +18,15 @@ from sagamesh.plugin import SagameshPlugin
 from sagamesh.pool import PoolFactory
 from sagamesh.task import Task
 
-__all__ = ["App", "Helper", "load_app", "project_root"]
+if TYPE_CHECKING:
+    from sagamesh.load.record import Ended
+
+__all__ = ["App", "Check", "Helper", "load_app", "project_root"]
+
+
+Check: TypeAlias = "Callable[[Iterable[Ended], Mapping[str, str]], Awaitable[Iterable[str]]]"
+"""Given tasks that have ended and the environment of the pools: what is wrong, one sentence each; nothing when all is
+right. It reads the project's databases and services, which know what was done; the tasks only say what should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,10 @@ class App:
       function returns an async context manager that yields the `Pool`. A string, because the command line must know the
       pools without importing what their implementations need.
     - `embedded`: environment variables for the pools of the embedded stack; `{dir}` is its folder for data.
+    - `checks`: `module:function`, the project's proof that what tasks left behind is right, for `sagamesh load` and
+      `sagamesh chaos`; see `Check`.
+    - `databases`: name to the environment variable of the pools that holds the database's URL (SQLite or PostgreSQL),
+      for `sagamesh chaos`, which locks them.
 
     Raises:
         DefinitionError: when two tasks share a name, or an agent of the mesh has no pool.
@@ -66,6 +78,8 @@ class App:
     pools: Mapping[str, str] = field(default_factory=dict)
     helpers: tuple[Helper, ...] = ()
     embedded: Mapping[str, str] = field(default_factory=dict)
+    checks: str = ""
+    databases: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [task.name for task in self.tasks]
@@ -98,6 +112,17 @@ class App:
             DefinitionError: when one cannot be imported.
         """
         return [_imported(reference, f"workflow {reference}") for reference in self.workflows]
+
+    def check(self) -> Check | None:
+        """Import the project's check; None when it has none.
+
+        Raises:
+            DefinitionError: when it cannot be imported.
+        """
+        if not self.checks:
+            return None
+        check: Check = _imported(self.checks, f"the check {self.checks}")
+        return check
 
     def plugin(self) -> SagameshPlugin:
         """The plugin for this app's clients, workers, replayers and tests."""

@@ -44,6 +44,8 @@ app = App(
                 "SAGAMESH_MAIL_HOST": "127.0.0.1",
                 "SAGAMESH_MAIL_PORT": "{port}",
                 "SAGAMESH_MAIL_TLS": "none",
+                # For those who read what has arrived; the pools do not.
+                "SAGAMESH_MAIL_SANDBOX": "http://127.0.0.1:{http_port}",
             },
             link="http://127.0.0.1:{http_port}/",
         ),
@@ -55,5 +57,12 @@ app = App(
         "SAGAMESH_INVENTORY_SEED": "demo",
         "SAGAMESH_PAYMENT_DATABASE": "sqlite+aiosqlite:///{dir}/payment.db",
         "SAGAMESH_MAIL_DATABASE": "sqlite+aiosqlite:///{dir}/notification.db",
+    },
+    checks="mesh_workers.checks:check",
+    databases={
+        "accounts": "SAGAMESH_ACCOUNTS_DATABASE",
+        "inventory": "SAGAMESH_INVENTORY_DATABASE",
+        "payment": "SAGAMESH_PAYMENT_DATABASE",
+        "notification": "SAGAMESH_MAIL_DATABASE",
     },
 )

@@ -7,10 +7,10 @@ database.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -18,6 +18,8 @@ from mesh_activities.books import Book, Entry
 from mesh_activities.inventory import Stock
 from mesh_agents.money import MINOR_DIGITS
 from mesh_agents.order import OrderRequest
+from sagamesh.errors import InvalidInput
+from sagamesh.failure import FieldProblem
 
 __all__ = ["Audit", "EndedOrder", "Sources", "audit"]
 
@@ -31,6 +33,23 @@ class Sources:
     gateway: str
     mailbox: str
     inventory: str
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """As the pools with this environment know them.
+
+        Raises:
+            InvalidInput: naming the variables that it lacks.
+        """
+        names = {
+            "gateway": "SAGAMESH_PAYMENT_URL",
+            "mailbox": "SAGAMESH_MAIL_SANDBOX",
+            "inventory": "SAGAMESH_INVENTORY_DATABASE",
+        }
+        missing = [FieldProblem(field=name, problem="is not set") for name in names.values() if name not in environment]
+        if missing:
+            raise InvalidInput("the environment for the audit", missing)
+        return cls(**{source: environment[name] for source, name in names.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from mesh_workers.audit import Audit, EndedOrder, Sources, audit
 from sagamesh import Client, TaskHandle
 from sagamesh.app import project_root
 from sagamesh.errors import Refused, SagameshError, TaskFailed
+from sagamesh.load.check import pool_environment
 from sagamesh.stack.place import Place
 from sagamesh.stack.state import StackState, load
 from sagamesh.status import Stage, StepState, TaskStatus
@@ -114,7 +115,7 @@ async def main() -> int:
 
         endings = await asyncio.gather(*(one(number, scenario) for number, scenario in enumerate(todo, start=1)))
     _show_endings(console, state, endings)
-    found = await audit([ending.ended for ending in endings], _sources(state))
+    found = await audit([ending.ended for ending in endings], Sources.of(pool_environment(state)))
     unexpected = [ending for ending in endings if ending.outcome != ending.scenario.expected]
     _show_audit(console, found, endings)
     for ending in unexpected:
@@ -176,15 +177,6 @@ async def _cancel_when_charging(handle: Handle) -> None:
 
     await _until(handle, charging)
     await handle.cancel(reason="changed my mind")
-
-
-def _sources(state: StackState) -> Sources:
-    ports = {part.name: part.ports for part in state.parts}
-    return Sources(
-        gateway=f"http://127.0.0.1:{ports['gateway']['port']}",
-        mailbox=f"http://127.0.0.1:{ports['mailbox']['http_port']}",
-        inventory=f"sqlite+aiosqlite:///{state.folder / 'data' / 'inventory.db'}",
-    )
 
 
 def _show_endings(console: Console, state: StackState, endings: list[Ending]) -> None:

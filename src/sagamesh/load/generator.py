@@ -1,0 +1,123 @@
+"""The load generator."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+from sagamesh.load.mix import Deck
+from sagamesh.load.pace import Pace
+from sagamesh.load.record import Record
+from sagamesh.load.sender import Sender
+from sagamesh.load.tally import Tally
+
+__all__ = ["Generator"]
+
+_MOST_RUNNING = 5_000
+"""In an open loop: beyond so many without an end, the next one waits, so that memory stays bounded. Its latency counts
+from when it should have begun all the same."""
+
+
+class Generator:
+    """Sends the tasks of a deck at a pace, and keeps how each ended.
+
+    - `prefix`: of the tasks' ids, `<prefix>-<n>`.
+    """
+
+    def __init__(self, deck: Deck, pace: Pace, sender: Sender, record: Record, *, prefix: str) -> None:
+        self.tally = Tally()
+        self.began = time.monotonic()
+        self.took = 0.0
+        self._deck = deck
+        self._pace = pace
+        self._sender = sender
+        self._record = record
+        self._prefix = prefix
+        self._next = 0
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin no more tasks."""
+        self._stop.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to begin no more."""
+        return self._stop.is_set()
+
+    async def run(self) -> None:
+        """Send tasks until the pace ends or `stop` was called, and wait for those that run.
+
+        Raises:
+            InvalidInput, TaskConflict, Refused: when the server takes no such task.
+        """
+        self.began = time.monotonic()
+        try:
+            await (self._open() if self._pace.rate is not None else self._closed())
+        except BaseExceptionGroup as group:
+            # Several tasks fail for the same reason; one of them says it.
+            raise next(_leaves(group)) from None
+        finally:
+            self.took = time.monotonic() - self.began
+
+    async def _closed(self) -> None:
+        async with asyncio.TaskGroup() as workers:
+            for number in range(min(self._pace.concurrency, self._pace.count or self._pace.concurrency)):
+                workers.create_task(self._worker(self._pace.joins(number)))
+
+    async def _worker(self, joins: float) -> None:
+        await self._sleep_until(self.began + joins)
+        while (n := self._take()) is not None:
+            await self._one(n, time.monotonic())
+
+    async def _open(self) -> None:
+        room = asyncio.Semaphore(_MOST_RUNNING)
+
+        async def one(n: int, meant: float) -> None:
+            try:
+                await self._one(n, meant)
+            finally:
+                room.release()
+
+        async with asyncio.TaskGroup() as running:
+            while True:
+                meant = self.began + self._pace.begins(self._next)
+                await self._sleep_until(meant)
+                await room.acquire()
+                n = self._take(meant)
+                if n is None:
+                    return
+                running.create_task(one(n, meant))
+
+    def _take(self, now: float | None = None) -> int | None:
+        now = time.monotonic() if now is None else now
+        if self._stop.is_set() or self._pace.over(self._next, now - self.began):
+            return None
+        self._next += 1
+        return self._next - 1
+
+    async def _one(self, n: int, meant: float) -> None:
+        drawn = self._deck.draw(n)
+        id = f"{self._prefix}-{n}"
+        self.tally.begin(time.monotonic() - meant)
+        ending = await self._sender.send(id, drawn.input)
+        self.tally.end(id, drawn.kind, drawn.expect, ending, time.monotonic() - meant)
+        if ending.ended:
+            self._record.add(id, n, ending.outcome, ending.result)
+
+    async def _sleep_until(self, moment: float) -> None:
+        pause = moment - time.monotonic()
+        if pause > 0:
+            try:
+                await asyncio.wait_for(self._stop.wait(), pause)
+            except TimeoutError:
+                return
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
