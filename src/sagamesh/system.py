@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from sagamesh.mesh import Mesh
+from sagamesh.routing.router import Router
 
 __all__ = ["SYSTEM_QUEUE", "system_worker"]
 
@@ -29,4 +30,4 @@ def _workflows() -> list[type]:
 
 
 def _activities(client: Client, mesh: Mesh) -> list[Callable[..., Any]]:
-    return []
+    return [*Router(client, mesh).activities]

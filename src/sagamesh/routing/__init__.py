@@ -1,0 +1,1 @@
+"""Routing that explains itself: who serves a call, by what it needs and by how the mesh stands."""

@@ -1,0 +1,71 @@
+"""Who could serve a need, from the mesh, and how they stand, from the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.client import Client
+
+from sagamesh.agent import Agent
+from sagamesh.capability import Capability
+from sagamesh.discovery import QueueState, describe_queue
+from sagamesh.errors import UnknownName
+from sagamesh.mesh import Mesh
+from sagamesh.routing.candidate import Candidate, Figures
+
+__all__ = ["candidate_of", "figures_of", "offering", "survey"]
+
+
+def offering(mesh: Mesh, capability: str) -> list[tuple[Agent, Capability[Any, Any]]]:
+    """Each agent of the mesh, in each of its zones, that has a capability of this name, full or short.
+
+    Raises:
+        UnknownName: when nobody has, with the nearest names.
+    """
+    agent_name, _, short = capability.rpartition(".")
+    found = [
+        (agent, agent.capabilities[short])
+        for agent in mesh.agents
+        if short in agent.capabilities and agent_name in ("", agent.name)
+    ]
+    if not found:
+        every = [declared for agent in mesh.agents for declared in agent.capabilities.values()]
+        raise UnknownName("capability", capability, {each.type if agent_name else each.name for each in every})
+    return found
+
+
+def candidate_of(agent: Agent, capability: Capability[Any, Any]) -> Candidate:
+    """An agent as a candidate for one of its capabilities."""
+    return Candidate(
+        capability=capability.type,
+        agent=agent.name,
+        queue=capability.queue,
+        zone=agent.zone or "",
+        version=agent.version,
+        tags=tuple(sorted(agent.tags)),
+        scopes=tuple(sorted(capability.policy.scopes)),
+        cost=agent.cost,
+    )
+
+
+async def survey(client: Client, queues: Iterable[str]) -> dict[str, Figures]:
+    """How these queues stand, asked side by side."""
+    names = list(dict.fromkeys(queues))
+    states = await asyncio.gather(*(describe_queue(client, name, "agent", name) for name in names))
+    now = datetime.now(UTC)
+    return {name: figures_of(state, now) for name, state in zip(names, states, strict=True)}
+
+
+def figures_of(state: QueueState, now: datetime) -> Figures:
+    """The part of a queue's state that a decision goes by."""
+    return Figures(
+        workers=len(state.workers),
+        last_seen_seconds=None if state.last_seen is None else round((now - state.last_seen).total_seconds(), 1),
+        backlog=state.backlog,
+        oldest_seconds=round(state.oldest.total_seconds(), 1),
+        dispatched=state.dispatched,
+        held=state.limit is not None and state.limit.rate == 0,
+    )
