@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from sagamesh.mesh import Mesh
 from sagamesh.routing.router import Router
+from sagamesh.system_queue import SYSTEM_QUEUE
 
 __all__ = ["SYSTEM_QUEUE", "system_worker"]
-
-SYSTEM_QUEUE: Final = "sagamesh"
-"""The task queue of the framework's own workflows and activities. Each process that hosts tasks polls it."""
 
 
 def system_worker(client: Client, mesh: Mesh) -> Worker | None:

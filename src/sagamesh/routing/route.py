@@ -14,7 +14,7 @@ from sagamesh.message import Message
 from sagamesh.routing.decision import Decision
 from sagamesh.routing.need import Need
 from sagamesh.routing.request import MATCH, ROUTE, Matched, MatchRequest, RouteRequest
-from sagamesh.system import SYSTEM_QUEUE
+from sagamesh.system_queue import SYSTEM_QUEUE
 
 __all__ = ["match", "route"]
 
