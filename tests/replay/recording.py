@@ -12,6 +12,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 
 from temporalio.client import WorkflowHistory
@@ -27,7 +28,7 @@ from tests.replay.order_seeds import SEEDS
 from tests.replay.paths import PATHS, OrderPath, agents, request
 from tests.replay.seeding import seeded
 
-__all__ = ["HISTORIES", "REFUSED", "record"]
+__all__ = ["HISTORIES", "REFUSED", "golden", "record"]
 
 _PATIENCE = timedelta(minutes=1)
 
@@ -36,10 +37,18 @@ REFUSED = Path(__file__).parent / "refused"
 """Holds what the gate must refuse: an order as another order task went through it."""
 
 
-async def record(client: Client, path: OrderPath, workflow: type[Order] = Order) -> WorkflowHistory:
+def golden(path: OrderPath, *, inline: bool) -> str:
+    """What the golden of a path is called."""
+    return f"inline-{path.name}" if inline else path.name
+
+
+async def record(
+    client: Client, path: OrderPath, workflow: type[Order] = Order, *, inline: bool = False
+) -> WorkflowHistory:
     """Let one order go this path, and return its history."""
-    async with served(client.temporal, Pool(order.queue).host(order, workflow), agents(path, client).pools()):
-        handle = await client.start(order, request(path), id=f"order-{path.name}")
+    pools = [Pool(order.queue).host(order, workflow), *agents(path, client).pools()]
+    async with served(client.temporal, pools, inline=inline):
+        handle = await client.start(order, request(path), id=f"order-{golden(path, inline=inline)}", inline=inline)
         if path.steer is not None:
             await path.steer(handle)
         with suppress(TaskFailed):  # as some paths must; the caller looks at how it ended
@@ -51,15 +60,16 @@ async def _record_all() -> int:
     wrong = 0
     async with dev_server(app.plugin()) as server:
         client = Client(server.client)
-        for path in PATHS:
-            history = await record(client, path)
+        for path, inline in product(PATHS, (False, True)):
+            name = golden(path, inline=inline)
+            history = await record(client, path, inline=inline)
             text = await fingerprint_of(history)
             if path.ends not in text:
                 wrong += 1
-                sys.stderr.write(f"{path.name}: not kept, for it must end in {path.ends!r}, but went\n{text}\n")
+                sys.stderr.write(f"{name}: not kept, for it must end in {path.ends!r}, but went\n{text}\n")
                 continue
-            await write_golden(history, HISTORIES / f"{path.name}.json")
-            sys.stdout.write(f"{path.name}: {len(history.events)} events\n")
+            await write_golden(history, HISTORIES / f"{name}.json")
+            sys.stdout.write(f"{name}: {len(history.events)} events\n")
         await write_golden(await _of_another_order(client), REFUSED / "reserved-before-validated.json")
     return wrong
 

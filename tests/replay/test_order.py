@@ -12,7 +12,7 @@ from sagamesh.plugin import SagameshPlugin
 from sagamesh.replay import Verdict, advice, changed_fingerprint, read_history, replay
 from tests.replay.order_seeds import PATCHED, SEEDS, Seed
 from tests.replay.paths import PATHS, OrderPath
-from tests.replay.recording import HISTORIES, REFUSED
+from tests.replay.recording import HISTORIES, REFUSED, golden
 from tests.replay.seeding import agents_of, seeded
 
 GOLDENS = sorted(HISTORIES.glob("*.json"))
@@ -36,7 +36,9 @@ async def _replayed(seed: Seed, folder: Path) -> list[Verdict]:
 
 
 def test_there_is_a_golden_of_every_path_and_no_other() -> None:
-    assert {path.stem for path in GOLDENS} == {path.name for path in PATHS}
+    assert {path.stem for path in GOLDENS} == {
+        golden(path, inline=inline) for path in PATHS for inline in (False, True)
+    }
 
 
 @pytest.mark.asyncio
@@ -56,9 +58,10 @@ async def test_a_golden_is_what_its_fingerprint_says(path: Path) -> None:
     assert not difference, f"\n{difference}\n\n{ADVICE}"
 
 
+@pytest.mark.parametrize("inline", [False, True], ids=["pools", "inline"])
 @pytest.mark.parametrize("taken", PATHS, ids=lambda taken: taken.name)
-def test_a_golden_takes_the_path_that_it_is_called_after(taken: OrderPath) -> None:
-    text = (HISTORIES / f"{taken.name}.txt").read_text()
+def test_a_golden_takes_the_path_that_it_is_called_after(taken: OrderPath, inline: bool) -> None:
+    text = (HISTORIES / f"{golden(taken, inline=inline)}.txt").read_text()
 
     assert taken.ends in text
 

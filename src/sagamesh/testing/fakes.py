@@ -16,6 +16,7 @@ from sagamesh.agent import Agent
 from sagamesh.call import Call, current_call
 from sagamesh.capability import Capability, In, Out
 from sagamesh.errors import Refused
+from sagamesh.inline import inline_workers
 from sagamesh.mesh import Mesh
 from sagamesh.pool import Pool
 from sagamesh.system import system_worker
@@ -88,8 +89,12 @@ class Fakes:
 
 
 @asynccontextmanager
-async def served(client: Client, *pools: Pool | Iterable[Pool], mesh: Mesh | None = None) -> AsyncIterator[None]:
+async def served(
+    client: Client, *pools: Pool | Iterable[Pool], mesh: Mesh | None = None, inline: bool = False
+) -> AsyncIterator[None]:
     """Run workers for these pools while the block runs; with a mesh, also the framework's own (locks, routing).
+
+    - `inline`: host the tasks of these pools inline, too.
 
     The rates of their contracts hold on a real server; the time-skipping one keeps none.
     """
@@ -97,10 +102,12 @@ async def served(client: Client, *pools: Pool | Iterable[Pool], mesh: Mesh | Non
         system = system_worker(client, mesh) if mesh is not None else None
         if system is not None:
             await stack.enter_async_context(system)
-        for entry in pools:
-            for pool in [entry] if isinstance(entry, Pool) else entry:
-                await _limited(client, pool)
-                await stack.enter_async_context(pool.serving(client))
+        every = [pool for entry in pools for pool in ([entry] if isinstance(entry, Pool) else entry)]
+        for pool in every:
+            await _limited(client, pool)
+            await stack.enter_async_context(pool.serving(client))
+        for worker in inline_workers(client, every) if inline else ():
+            await stack.enter_async_context(worker)
         yield
 
 
