@@ -23,9 +23,10 @@ SAGAMESH = str(Path(sys.executable).parent / "sagamesh")
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack: its folder, and the command line to it."""
+    """A running stack: its folder, whether it hosts tasks inline, and the command line to it."""
 
     folder: Path
+    inline: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,8 +48,10 @@ class Stack:
             timeout=timeout,
         )
 
-    def up(self) -> None:
-        done = self.command("up", "--detach", "--port", "0")
+    def up(self, *options: str) -> None:
+        """Start it, on free ports unless `options` name some."""
+        hosting = ["--inline"] if self.inline else []
+        done = self.command("up", "--detach", *(options or ("--port", "0")), *hosting)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def down(self) -> None:
@@ -89,10 +92,10 @@ class Stack:
         )
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A stack for a test that breaks it; it is stopped at the end."""
-    with _running(tmp_path) as made:
+@pytest.fixture(params=[False, True], ids=["pools", "inline"])
+def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
+    """A stack for a test that breaks it; it is stopped at the end. Once with a pool for each agent, once inline."""
+    with _running(tmp_path, inline=request.param) as made:
         yield made
 
 
@@ -104,8 +107,8 @@ def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[Stack]:
-    made = Stack(folder / "stack")
+def _running(folder: Path, *, inline: bool = False) -> Iterator[Stack]:
+    made = Stack(folder / "stack", inline)
     made.up()
     try:
         yield made

@@ -56,10 +56,12 @@ class Shop:
     """A client that goes on when the server is killed under it, as a shop's backend would.
 
     - `patience`: seconds for which the server may stay away.
+    - `inline`: whether its orders run inline.
     """
 
-    def __init__(self, address: str, *, patience: float) -> None:
+    def __init__(self, address: str, *, patience: float, inline: bool = False) -> None:
         self._address = address
+        self._inline = inline
         self._patience = patience
         self._away_since: float | None = None
         self._client: Client | None = None
@@ -68,7 +70,7 @@ class Shop:
         """Send an order until the server has it; sending twice is one order."""
         while True:
             try:
-                handle = await (await self._connected()).start(order, sent.request, id=sent.id)
+                handle = await (await self._connected()).start(order, sent.request, id=sent.id, inline=self._inline)
                 self._away_since = None
                 return handle
             except (ServerUnreachable, RPCError):

@@ -24,7 +24,7 @@ _IN_FLIGHT = 20
 async def test_kill_of_any_process_at_any_moment_loses_and_doubles_nothing(stack: Stack) -> None:
     seed = int(os.environ.get("SAGAMESH_TEST_SEED", time.time_ns() % 100_000))
     print(f"seed {seed}; repeat with SAGAMESH_TEST_SEED={seed}")
-    shop = Shop(stack.address, patience=60)
+    shop = Shop(stack.address, patience=60, inline=stack.inline)
     orders = mixed("kill", _ORDERS)
     killed, _ = await asyncio.gather(_kill_each_once(stack, random.Random(seed)), _sent(shop, orders))
     endings = await shop.endings(orders)
@@ -36,7 +36,7 @@ async def test_kill_of_any_process_at_any_moment_loses_and_doubles_nothing(stack
 
 
 async def test_orders_in_flight_when_everything_is_killed_complete_after_the_next_up(stack: Stack) -> None:
-    shop = Shop(stack.address, patience=60)
+    shop = Shop(stack.address, patience=60, inline=stack.inline)
     orders = mixed("blackout", 30)
     await asyncio.gather(*(shop.place(sent) for sent in orders))
     ports = stack.state()["address"].rsplit(":", 1)[1]
@@ -45,8 +45,7 @@ async def test_orders_in_flight_when_everything_is_killed_complete_after_the_nex
     for pid in everything:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    restarted = stack.command("up", "--detach", "--port", ports, "--ui-port", "0")
-    assert restarted.returncode == 0, restarted.stdout + restarted.stderr
+    stack.up("--port", ports, "--ui-port", "0")
     endings = await shop.endings(orders)
     assert [
         (sent.id, outcome) for sent, (outcome, _) in zip(orders, endings, strict=True) if outcome != sent.expected
@@ -68,6 +67,8 @@ async def _sent(shop: Shop, orders: list[Sent]) -> None:
 async def _kill_each_once(stack: Stack, dice: random.Random) -> list[str]:
     """Kill every part, in a random order and at random moments; what was killed is restarted meanwhile."""
     names = [part["name"] for part in stack.state()["parts"]]
+    if stack.inline:
+        names += ["inline"] * 4  # as often as the five pools that it stands for
     dice.shuffle(names)
     for name in names:
         await asyncio.sleep(dice.uniform(0.5, 4))
