@@ -1,0 +1,75 @@
+"""An agent in two zones, one that has a capability of the same short name, and tasks that route to them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+
+from sagamesh import Agent, Mesh, Message, Retry, Saga, Task, TaskWorkflow, milliseconds, seconds
+from sagamesh.routing import Decision, Need, route
+
+__all__ = ["EU", "US", "Asked", "Goods", "Routed", "Taken", "depot", "mesh", "release", "reserve", "routed", "shed"]
+
+
+class Goods(Message):
+    """So many of one thing."""
+
+    sku: str
+    quantity: int = 1
+
+
+class Taken(Message):
+    """Where it was taken, under which key."""
+
+    where: str
+    key: str = ""
+
+
+class Asked(Message):
+    """What the routed task is asked."""
+
+    need: Need
+    wait_seconds: float = 0.0
+    fails: bool = False
+
+
+_RETRY = Retry(attempts=3, first=milliseconds(50), most=milliseconds(50))
+depot = Agent("depot", tags=["cold"])
+reserve = depot.capability("reserve", takes=Goods, returns=Taken, timeout=seconds(2), retry=_RETRY)
+release = depot.capability("release", takes=Goods, returns=Taken, timeout=seconds(2), retry=_RETRY)
+EU = depot.in_zone("eu", cost=2)
+US = depot.in_zone("us", tags=["big"], cost=1)
+shed = Agent("shed", version="2.1.0")
+shed_reserve = shed.capability("reserve", takes=Goods, returns=Taken, timeout=seconds(2), scopes=["shed:use"])
+
+mesh = Mesh(EU, US, shed)
+
+routed = Task("Routed", takes=Asked, returns=Taken, queue="routed-tests", uses=(depot,))
+
+
+@workflow.defn(name=routed.name)
+class Routed(TaskWorkflow):
+    """Reserves in the zone that routing chose; fails after that where it is asked to."""
+
+    task = routed
+
+    def __init__(self) -> None:
+        self.decision: Decision | None = None
+
+    @workflow.query
+    def decided(self) -> Any:
+        """The decision."""
+        return None if self.decision is None else self.decision.model_dump(mode="json")
+
+    @workflow.run
+    async def run(self, asked: Asked) -> Taken:
+        """Route, reserve, and where asked fail."""
+        where = self.decision = await route(asked.need, wait=timedelta(seconds=asked.wait_seconds))
+        goods = Goods(sku="book")
+        async with Saga() as saga:
+            taken = await saga.step(where.on(reserve), goods, undo=where.on(release))
+            if asked.fails:
+                await saga.step(where.on(reserve), Goods(sku="none"))
+        return taken
