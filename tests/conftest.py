@@ -17,8 +17,11 @@ from mesh_agents import accounts, inventory, notification, payment
 from mesh_workflows.order import Order
 from sagamesh import Capability, SagameshPlugin
 from tests.support import deeds, flows
+from tests.support.databases import database_url, postgres_server, postgresql_url, sqlite_url
 from tests.support.engine import Engine, open_engine, serving
 from tests.support.script import Cast
+
+__all__ = ["database_url", "postgres_server", "postgresql_url", "sqlite_url"]  # fixtures of every test
 
 _LIMIT = Decimal(100)
 """Up to which total the faked users may order without asking."""

@@ -9,8 +9,8 @@ from typing import Self
 from sqlalchemy import Column, MetaData, String, Table, select, update
 
 from mesh_activities.columns import Exact
-from mesh_activities.database import Database
 from mesh_agents.accounts import UnknownUser, User, UserBlocked, UserRef
+from sagamesh.database import Database
 
 __all__ = ["Accounts", "metadata"]
 

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mesh_activities import ledger
 from mesh_activities.books import Book, Entry, discrepancies
-from mesh_activities.database import Database
 from mesh_activities.inventory_tables import (
     State,
     deliveries,
@@ -37,6 +36,7 @@ from mesh_agents.inventory import (
     UnknownSku,
 )
 from sagamesh import BusinessError, current_call
+from sagamesh.database import Database
 
 __all__ = ["Stock"]
 

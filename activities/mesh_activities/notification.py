@@ -29,12 +29,12 @@ from sqlalchemy import Column, MetaData, String, Table, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mesh_activities.columns import Instant
-from mesh_activities.database import Database
 from mesh_activities.key import KeyReused
 from mesh_activities.letter import compose, message_id, parse_address
 from mesh_activities.mail_verdict import MailServerUnfit, verdict
 from mesh_agents.notification import Delivery, MailRefused, OrderConfirmation, confirm_order
 from sagamesh import current_call
+from sagamesh.database import Database
 
 __all__ = ["MailServerUnfit", "Mailer", "Tls", "metadata"]
 

@@ -19,7 +19,6 @@ from pydantic import SecretStr
 from sqlalchemy import Column, Integer, MetaData, String, Table, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mesh_activities.database import Database
 from mesh_activities.key import KeyReused
 from mesh_activities.payment_verdict import CANCELLABLE, NOT_GIVEN_BACK, called_off, declined, is_kept, meaning, receipt
 from mesh_activities.stripe import GatewayError, Intent, Stripe
@@ -27,6 +26,7 @@ from mesh_agents import payment as contract
 from mesh_agents.payment import Charge, PaymentRefused, Receipt, Refunded
 from sagamesh import RetryLater, current_call
 from sagamesh.call import Call
+from sagamesh.database import Database
 
 __all__ = ["Payments", "metadata"]
 

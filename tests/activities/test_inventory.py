@@ -13,7 +13,6 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from mesh_activities.books import Book, Entry, discrepancies
-from mesh_activities.database import Database
 from mesh_activities.inventory import Stock
 from mesh_activities.inventory_tables import stock as stock_table
 from mesh_activities.key import KeyReused
@@ -27,6 +26,7 @@ from mesh_agents.inventory import (
     ReserveItems,
     UnknownSku,
 )
+from sagamesh.database import Database
 
 pytestmark = pytest.mark.asyncio
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 from temporalio.testing import ActivityEnvironment
 
-from mesh_activities.database import Database
 from mesh_activities.inventory import Stock
 from mesh_activities.inventory_tables import metadata
 from mesh_agents.inventory import ConfirmReservation, ItemQuantity, ReserveItems
 from sagamesh import BusinessError
+from sagamesh.database import Database
 
 AsCall = Callable[..., ActivityEnvironment]
 

@@ -19,7 +19,6 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from temporalio.testing import ActivityEnvironment
 
-from mesh_activities.database import Database
 from mesh_activities.inventory import Stock
 from mesh_activities.inventory_tables import State, metadata, reservations
 from mesh_activities.inventory_tables import stock as stock_table
@@ -34,6 +33,7 @@ from mesh_agents.inventory import (
     ReserveItems,
 )
 from sagamesh import BusinessError
+from sagamesh.database import Database
 
 pytestmark = pytest.mark.asyncio
 

@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from mesh_activities.database import Database
 from mesh_activities.payment import Payments, metadata
 from mesh_activities.stripe import Stripe
 from mesh_agents.money import Money
 from mesh_agents.payment import Charge
+from sagamesh.database import Database
 from tests.support.payment_gateways import (
     API_KEY,
     AsCall,

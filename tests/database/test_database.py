@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from mesh_activities import database as module
-from mesh_activities.database import Database
+from sagamesh import database as module
+from sagamesh.database import Database
 
 pytestmark = pytest.mark.asyncio
 
@@ -270,7 +270,7 @@ async def test_sqlite_survives_the_death_of_a_writer(sqlite_url: str) -> None:
     program = (
         "import asyncio, os, signal, sys\n"
         "from sqlalchemy import text\n"
-        "from mesh_activities.database import Database\n"
+        "from sagamesh.database import Database\n"
         "from sqlalchemy import MetaData\n"
         "async def main():\n"
         "    async with Database.open(sys.argv[1], MetaData()) as database:\n"
