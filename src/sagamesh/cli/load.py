@@ -185,8 +185,8 @@ def _document(report: Report) -> dict[str, object]:
     return asdict(report)
 
 
-def print_load(report: Report) -> None:
-    """Print what the load came to, for people."""
+def print_load(report: Report, *, verdict: bool = True) -> None:
+    """Print what the load came to, for people; without its `verdict` what is wrong is left out."""
     from rich.text import Text
 
     from sagamesh.load.report import picture
@@ -214,6 +214,8 @@ def print_load(report: Report) -> None:
         output.print_text(f"The load itself was up to {_s(report.slack)} late to send: this machine is too busy.")
     if report.stopped:
         output.print_text("Stopped early.")
+    if not verdict:
+        return
     for wrong in (*report.mismatches[:_MOST_SHOWN], *(report.violations or ())[:_MOST_SHOWN]):
         output.print_text(Text.assemble(("WRONG  ", "red"), str(wrong)))
     if report.running:

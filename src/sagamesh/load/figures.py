@@ -11,7 +11,7 @@ __all__ = ["Bar", "Figures", "histogram", "percentile"]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """So many latencies above `above` seconds, up to `upto`."""
+    """So many latencies above `above` seconds (the first bar: from there), up to `upto`."""
 
     above: float
     upto: float
@@ -61,4 +61,4 @@ def histogram(ranked: Sequence[float], most_bars: int = 14) -> tuple[Bar, ...]:
         while value > edges[bar]:
             bar += 1
         counts[bar] += 1
-    return tuple(Bar(above, upto, n) for above, upto, n in zip([0.0, *edges], edges, counts, strict=False))
+    return tuple(Bar(above, upto, n) for above, upto, n in zip([ranked[0], *edges], edges, counts, strict=False))

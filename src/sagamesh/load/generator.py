@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 
+from sagamesh.load.group import first_of
 from sagamesh.load.mix import Deck
 from sagamesh.load.pace import Pace
 from sagamesh.load.record import Record
@@ -57,7 +57,7 @@ class Generator:
             await (self._open() if self._pace.rate is not None else self._closed())
         except BaseExceptionGroup as group:
             # Several tasks fail for the same reason; one of them says it.
-            raise next(_leaves(group)) from None
+            raise first_of(group) from None
         finally:
             self.took = time.monotonic() - self.began
 
@@ -113,11 +113,3 @@ class Generator:
                 await asyncio.wait_for(self._stop.wait(), pause)
             except TimeoutError:
                 return
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _leaves(each)
-    else:
-        yield error

@@ -41,7 +41,7 @@ class Record:
     """The endings, in the order in which they were added; may be read more than once. A context manager."""
 
     def __init__(self, deck: Deck) -> None:
-        self._deck = deck
+        self.deck = deck
         self._file = tempfile.TemporaryFile(prefix="sagamesh-load-")  # noqa: SIM115 - __exit__ closes it
         self._count = 0
 
@@ -65,11 +65,11 @@ class Record:
         self._file.seek(0)
         for line in self._file:
             id, n, outcome, result = from_json(line)
-            drawn = self._deck.draw(n)
+            drawn = self.deck.draw(n)
             yield Ended(id, drawn.kind, drawn.input, outcome, self._result(result))
 
     def _result(self, result: Any) -> BaseModel | None:
         if result is None:
             return None
-        model: BaseModel = self._deck.task.returns.model_validate_json(to_json(result))
+        model: BaseModel = self.deck.task.returns.model_validate_json(to_json(result))
         return model
