@@ -70,7 +70,13 @@ async def _kill_each_once(stack: Stack, dice: random.Random) -> list[str]:
     if stack.inline:
         names += ["inline"] * 4  # as often as the five pools that it stands for
     dice.shuffle(names)
+    killed = {}
     for name in names:
         await asyncio.sleep(dice.uniform(0.5, 4))
-        os.kill(await stack.pid(name), signal.SIGKILL)
+        killed[name] = await stack.pid(name)
+        os.kill(killed[name], signal.SIGKILL)
+    for name, pid in killed.items():
+        # Also what no order needs any more: the books are read next.
+        while await stack.pid(name) == pid:  # noqa: ASYNC110  # its supervisor tells nobody
+            await asyncio.sleep(0.05)
     return names
