@@ -42,7 +42,7 @@ class Agent:
     - `version`, `role`, `tags`: what routing and the topology picture go by.
     - `rate`: calls a second for the whole agent, kept by the server however many workers there are; None for no limit.
       Calls through a provider count there instead.
-    - `tenant_rate`: the same for each tenant's calls.
+    - `tenant_rate`: the same for each tenant's calls, times its weight.
     - `cost`: what one call costs, in whatever unit the mesh agrees on; peers bid with it.
 
     Raises:

@@ -83,8 +83,8 @@ async def describe_app(client: Client, app: App) -> list[QueueState]:
     entries: list[tuple[str, Kind, str]] = []
     for agent in app.mesh.agents:
         entries.append((agent.name, "agent", agent.queue))
-        entries += [(agent.name, "provider", provider.queue) for provider in agent.providers.values()]
-    entries += [(queue, "tasks", queue) for queue in dict.fromkeys(task.queue for task in app.tasks)]
+        entries.extend((agent.name, "provider", provider.queue) for provider in agent.providers.values())
+    entries.extend((queue, "tasks", queue) for queue in dict.fromkeys(task.queue for task in app.tasks))
     return list(await asyncio.gather(*(describe_queue(client, *entry) for entry in entries)))
 
 

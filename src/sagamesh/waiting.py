@@ -127,10 +127,11 @@ def _waiting(
                 task_id=info.execution.workflow_id,
                 task=info.type.name,
                 customer=customer,
-                tenant=call.priority.fairness_key,
+                # The server tells what the call itself was given; the rest it has from its task.
+                tenant=call.priority.fairness_key or info.priority.fairness_key,
                 capability=call.activity_type.name,
                 queue=queue,
-                priority=call.priority.priority_key or _MIDDLE,
+                priority=call.priority.priority_key or info.priority.priority_key or _MIDDLE,
                 attempt=call.attempt,
                 since=call.scheduled_time.ToDatetime(tzinfo=UTC),
             )
