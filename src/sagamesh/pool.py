@@ -21,6 +21,7 @@ from sagamesh.errors import DefinitionError, UnknownName, Unserved
 from sagamesh.faults import fault_interceptors
 from sagamesh.limits.queue import QueueLimits, limits_of
 from sagamesh.limits.tenant_rate import keep_tenant_rate
+from sagamesh.routing.bidder import Bidder
 from sagamesh.status import TaskStatus
 from sagamesh.steering import TaskWorkflow
 from sagamesh.task import Task
@@ -73,6 +74,7 @@ class Pool:
         self._grace = grace
         self._served: dict[str, Callable[..., Any]] = {}
         self._guards: list[Interceptor] | None = None
+        self._bidder: Bidder | None = None
 
     def serve(self, capability: Capability[In, Out], implementation: Callable[[In], Awaitable[Out]]) -> Self:
         """Let an implementation serve a capability.
@@ -149,7 +151,7 @@ class Pool:
         # provider, or away from one, waits where it was put.
         activities: list[Callable[..., Any]] = list(self._served.values())
         if self.agent is not None:
-            activities.append(_unknown_capability(self.agent))
+            activities += [*self._bids(client, self.agent).activities, _unknown_capability(self.agent)]
         return Worker(
             client,
             task_queue=limits.queue,
@@ -182,7 +184,15 @@ class Pool:
 
     def _interceptors(self, client: Client) -> list[Interceptor]:
         """What stands between the engine and the implementations, outermost first."""
-        return [] if self.agent is None else fault_interceptors(self.agent.name)
+        if self.agent is None:
+            return []
+        return [self._bids(client, self.agent), *fault_interceptors(self.agent.name)]
+
+    def _bids(self, client: Client, agent: Agent) -> Bidder:
+        """What answers offers for this process, from what it knows of the calls that pass through it."""
+        if self._bidder is None:
+            self._bidder = Bidder(agent.cost, lambda: self.slots, client.identity)
+        return self._bidder
 
     async def run(self, client: Client, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then finish what runs, for at most the grace.

@@ -53,7 +53,7 @@ class Figures(Message):
 
 
 class Reason(StrEnum):
-    """Why a candidate is refused. The last four may pass by themselves; the others last until somebody deploys."""
+    """Why a candidate is refused. The last five may pass by themselves; the others last until somebody deploys."""
 
     MISSING_TAG = "MissingTag"
     EXCLUDED_TAG = "ExcludedTag"
@@ -65,11 +65,15 @@ class Reason(StrEnum):
     HELD = "Held"
     BUSY = "Busy"
     NO_BID = "NoBid"
+    NO_ANSWER = "NoAnswer"
 
     @property
     def passing(self) -> bool:
         """Whether waiting may help."""
-        return self in (Reason.NOBODY_ALIVE, Reason.HELD, Reason.BUSY, Reason.NO_BID)
+        return self in _PASSING
+
+
+_PASSING = frozenset({Reason.NOBODY_ALIVE, Reason.HELD, Reason.BUSY, Reason.NO_BID, Reason.NO_ANSWER})
 
 
 class Refusal(Message):

@@ -11,7 +11,7 @@ from sagamesh.routing.decision import Decision
 from sagamesh.routing.need import Need
 from sagamesh.routing.terms import Terms
 
-__all__ = ["BID", "MATCH", "NO_ROUTE", "ROUTE", "TOLD", "MatchRequest", "Matched", "RouteRequest"]
+__all__ = ["BID", "MATCH", "NO_ROUTE", "ROUTE", "TOLD", "MatchRequest", "Matched", "Offered", "RouteRequest"]
 
 ROUTE: Final = "sagamesh.route"
 MATCH: Final = "sagamesh.match"
@@ -32,10 +32,13 @@ class MatchRequest(RouteRequest):
     """As `RouteRequest`, for a caller that has the input as JSON only.
 
     - `undo`: the short name of the capability that undoes the call, with the same input; empty for none.
+    - `passed_over`: queues whose worker did not begin a call just now. The server takes it for alive for a while, so
+      the others are tried first.
     """
 
     input: dict[str, JsonValue]
     undo: str = ""
+    passed_over: tuple[str, ...] = ()
 
 
 class Offered(Message):

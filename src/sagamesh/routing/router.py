@@ -64,14 +64,18 @@ class Router:
         """
         found = self._offering(request.need)
         undos = self._undos(found, request.undo) if request.undo else {}
-        wrong = _wrong_input(found, request)
-        decision = await self._decided(request, found, wrong)
+        against = _wrong_input(found, request)
+        if activity.info().attempt == 1:
+            for queue in request.passed_over:
+                why = "it did not begin a call that it was given just now"
+                against.setdefault(queue, []).append(Refusal(reason=Reason.NO_ANSWER, why=why))
+        decision = await self._decided(request, found, against)
         by_queue = {capability.queue: capability for _, capability in found}
         offered = (Offered(call=Terms.of(by_queue[each.queue]), undo=undos.get(each.queue)) for each in decision.ranked)
         return Matched(decision=decision, offered=tuple(offered))
 
     async def _decided(
-        self, request: RouteRequest, found: Offering, wrong: dict[str, list[Refusal]] | None = None
+        self, request: RouteRequest, found: Offering, against: dict[str, list[Refusal]] | None = None
     ) -> Decision:
         info = activity.info()
         figures = await survey(self._client, [capability.queue for _, capability in found])
@@ -80,7 +84,7 @@ class Router:
             [candidate_of(agent, capability) for agent, capability in found],
             figures,
             salt=info.workflow_id or "",
-            refusals=wrong,
+            refusals=against,
         )
         if decision.chosen is not None:
             return decision

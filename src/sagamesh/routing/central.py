@@ -1,0 +1,62 @@
+"""The task `Central`: one call, by the least loaded agent that would do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+from sagamesh.routing.award import award, lost, never_started, step_name
+from sagamesh.routing.contract import CentralRequest, CentralResult, central
+from sagamesh.routing.request import MatchRequest
+from sagamesh.routing.route import match
+from sagamesh.routing.terms import Json
+from sagamesh.steering import TaskWorkflow
+
+__all__ = ["Central"]
+
+
+@workflow.defn(name=central.name)
+class Central(TaskWorkflow):
+    """Waits until an agent that would do has room, and gives it the call.
+
+    A call that nobody began in time certainly had no effect, and is routed again. One that may have begun stays with
+    its agent, under the same key, however long that takes: another agent might do it a second time.
+    """
+
+    task = central
+
+    @workflow.run
+    async def run(self, request: CentralRequest) -> CentralResult:
+        """Route the call, and answer with its result and the decision.
+
+        Raises:
+            ApplicationError: `NoRoute`, `UnknownName`, `InvalidInput`, or what the agent failed with.
+        """
+        until = workflow.now() + timedelta(seconds=request.wait_seconds)
+        passed_over: tuple[str, ...] = ()
+        while True:
+            matched = await match(
+                MatchRequest(
+                    need=request.whole_need,
+                    wait_seconds=max((until - workflow.now()).total_seconds(), 0.0),
+                    input=request.input,
+                    passed_over=passed_over,
+                )
+            )
+            chosen, terms = matched.decision.ranked[0], matched.offered[0].call
+            step = step_name(self.board, chosen.capability)
+            arg = Json(request.input)
+            try:
+                answer = await award(
+                    self.board, step, terms.call(start_within=timedelta(seconds=request.start_seconds)), arg
+                )
+            except FailureError as error:
+                if never_started(error) and workflow.now() < until:
+                    passed_over = (chosen.queue,)
+                    continue
+                if not lost(error):
+                    raise
+                answer = await award(self.board, step, terms.call(), arg)
+            return CentralResult(agent=chosen.agent, queue=chosen.queue, result=answer.root, decision=matched.decision)
