@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest_asyncio
@@ -10,6 +11,7 @@ from temporalio import client as temporal
 
 from sagamesh import Agent, BusinessError, Client, Pool, SagameshPlugin, current_call
 from sagamesh.testing import dev_server, served
+from tests.support.routing import routing_pool
 from tests.support.zones import Goods, Routed, Taken, mesh, release, reserve, routed
 
 
@@ -23,6 +25,8 @@ class Depots:
 
     client: Client
     log: list[tuple[str, str, str]] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    """Calls wait for this before they take anything."""
 
     @property
     def temporal(self) -> temporal.Client:
@@ -31,11 +35,10 @@ class Depots:
     def pool(self, agent: Agent, *, slots: int | None = None) -> Pool:
         """A pool that serves the depot in a zone."""
 
-        def of(what: str) -> Callable[[Goods], object]:
-            return lambda goods: None
-
         async def take(goods: Goods) -> Taken:
             key = current_call().key.rpartition("/")[2]
+            if self.hold is not None:
+                await self.hold.wait()
             if goods.sku == "none":
                 raise SoldOut("sold out")
             self.log.append(("reserve", agent.queue, key))
@@ -58,5 +61,5 @@ async def server() -> AsyncIterator[temporal.Client]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def depots(server: temporal.Client) -> AsyncIterator[Depots]:
     """Nobody serves the zones yet; whoever hosts tasks does."""
-    async with served(server, Pool(routed.queue).host(routed, Routed), mesh=mesh):
+    async with served(server, Pool(routed.queue).host(routed, Routed), routing_pool(), mesh=mesh):
         yield Depots(Client(server))

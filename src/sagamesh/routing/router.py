@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from sagamesh.agent import Agent
 from sagamesh.capability import Capability
@@ -26,6 +26,9 @@ from sagamesh.routing.terms import Terms
 __all__ = ["Router", "pause_before"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.5), timedelta(seconds=10)
+
+_ANSWER: Final = ApplicationErrorCategory.BENIGN
+"""No stack trace in the worker's log: that nobody would do is an answer, not an incident."""
 
 Offering = list[tuple[Agent, Capability[Any, Any]]]
 
@@ -94,8 +97,8 @@ class Router:
         details = {"decision": decision.model_dump(mode="json")}
         message = _message(decision, timedelta(seconds=request.wait_seconds), gave_up=decision.worth_waiting)
         if pause is None:
-            raise ApplicationError(message, details, type=NO_ROUTE, non_retryable=True)
-        raise ApplicationError(message, details, type=NO_ROUTE, next_retry_delay=pause)
+            raise ApplicationError(message, details, type=NO_ROUTE, non_retryable=True, category=_ANSWER)
+        raise ApplicationError(message, details, type=NO_ROUTE, next_retry_delay=pause, category=_ANSWER)
 
     def _offering(self, need: Need) -> Offering:
         try:
@@ -140,7 +143,7 @@ def _wrong_input(found: Offering, request: MatchRequest) -> dict[str, list[Refus
         told = "; ".join(map(str, problems))
         fields = [problem.model_dump(mode="json") for problem in problems]
         message = f"the input of {request.need.capability} is not valid: {told}"
-        raise ApplicationError(message, {"fields": fields}, type="InvalidInput", non_retryable=True)
+        raise ApplicationError(message, {"fields": fields}, type="InvalidInput", non_retryable=True, category=_ANSWER)
     return wrong
 
 
@@ -153,9 +156,11 @@ def _same_input(capability: Capability[Any, Any], undo: Capability[Any, Any]) ->
     if undo.takes is not capability.takes:
         message = f"{undo.type} cannot undo {capability.type}: it takes {undo.takes.__name__}"
         fields = [{"field": "undo", "problem": f"takes {undo.takes.__name__}, not {capability.takes.__name__}"}]
-        raise ApplicationError(message, {"fields": fields}, type="InvalidInput", non_retryable=True)
+        raise ApplicationError(message, {"fields": fields}, type="InvalidInput", non_retryable=True, category=_ANSWER)
     return undo
 
 
 def _unknown(error: UnknownName) -> ApplicationError:
-    return ApplicationError(str(error), {"nearest": error.nearest}, type="UnknownName", non_retryable=True)
+    return ApplicationError(
+        str(error), {"nearest": error.nearest}, type="UnknownName", non_retryable=True, category=_ANSWER
+    )
