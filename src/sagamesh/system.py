@@ -8,6 +8,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from sagamesh.locks.keeper import Lock, Locks
 from sagamesh.mesh import Mesh
 from sagamesh.routing.router import Router
 from sagamesh.system_queue import SYSTEM_QUEUE
@@ -24,8 +25,8 @@ def system_worker(client: Client, mesh: Mesh) -> Worker | None:
 
 
 def _workflows() -> list[type]:
-    return []
+    return [Lock]
 
 
 def _activities(client: Client, mesh: Mesh) -> list[Callable[..., Any]]:
-    return [*Router(client, mesh).activities]
+    return [*Locks(client).activities, *Router(client, mesh).activities]

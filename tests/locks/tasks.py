@@ -1,0 +1,164 @@
+"""Tasks that share something which only one at a time may touch."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+
+from sagamesh import Agent, Message, Retry, Saga, Task, TaskWorkflow, seconds
+from sagamesh.locks import Held, LockLost, LockTimeout, leadership, lock
+
+ONCE = Retry(attempts=1)
+
+
+class Turn(Message):
+    """What a task does with the lock."""
+
+    name: str = "it"
+    lease_seconds: float = 30
+    wait_seconds: float | None = 60
+    hold: bool = False
+    hold_seconds: float = 0
+    renewals: int = 0
+    times: int = 1
+    saga: bool = False
+
+
+class Entry(Message):
+    """A task in the place that the lock protects."""
+
+    who: str
+    fence: int
+
+
+class Seen(Message):
+    """What an agent or a task saw."""
+
+    fences: tuple[int, ...] = ()
+    note: str = ""
+
+
+place = Agent("place")
+enter = place.capability("enter", takes=Entry, returns=Seen, timeout=seconds(20), retry=ONCE)
+leave = place.capability("leave", takes=Entry, returns=Seen, timeout=seconds(20), retry=ONCE)
+
+
+def task(name: str) -> Task[Turn, Seen]:
+    """A task of these tests."""
+    return Task(name, takes=Turn, returns=Seen, queue="turns", uses=(place,))
+
+
+async def visit(held: Held) -> None:
+    """Enter and leave."""
+    entry = Entry(who=workflow.info().workflow_id, fence=held.fence)
+    await enter(entry)
+    await leave(entry)
+
+
+def wait_of(turn: Turn) -> timedelta | None:
+    """As a duration."""
+    return None if turn.wait_seconds is None else seconds(turn.wait_seconds)
+
+
+@workflow.defn
+class Visit(TaskWorkflow):
+    """Takes the lock, enters, leaves; as often as asked."""
+
+    task = task("Visit")
+
+    @workflow.run
+    async def run(self, turn: Turn) -> Seen:
+        fences = []
+        for _ in range(turn.times):
+            async with lock(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as held:
+                await visit(held)
+            fences.append(held.fence)
+        return Seen(fences=tuple(fences))
+
+
+@workflow.defn
+class Holds(TaskWorkflow):
+    """Takes the lock, enters, and holds it for a time or for ever; it may renew it meanwhile."""
+
+    task = task("Holds")
+
+    @workflow.run
+    async def run(self, turn: Turn) -> Seen:
+        if turn.saga:
+            async with Saga():
+                return await self._held(turn)
+        return await self._held(turn)
+
+    async def _held(self, turn: Turn) -> Seen:
+        async with lock(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as held:
+            entry = Entry(who=workflow.info().workflow_id, fence=held.fence)
+            await enter(entry)
+            for _ in range(turn.renewals):
+                await workflow.sleep(turn.hold_seconds)
+                await held.renew()
+            if turn.hold:
+                await workflow.wait_condition(lambda: False)
+            await workflow.sleep(turn.hold_seconds)
+            note = "lost" if held.lost else "kept"
+            try:
+                await held.renew()
+            except LockLost as lost:
+                note += f", {lost.type}"
+        return Seen(fences=(held.fence,), note=note)
+
+
+@workflow.defn
+class Impatient(TaskWorkflow):
+    """Catches that it was not granted the lock."""
+
+    task = task("ImpatientVisit")
+
+    @workflow.run
+    async def run(self, turn: Turn) -> Seen:
+        try:
+            async with lock(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as held:
+                await visit(held)
+        except LockTimeout as error:
+            return Seen(note=str(error.type))
+        return Seen(fences=(held.fence,))
+
+
+@workflow.defn
+class Leads(TaskWorkflow):
+    """Leads for so many rounds, or until it loses the lead."""
+
+    task = task("Leads")
+
+    @workflow.run
+    async def run(self, turn: Turn) -> Seen:
+        async with leadership(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as term:
+            entry = Entry(who=workflow.info().workflow_id, fence=term.fence)
+            await enter(entry)
+            if turn.hold:
+                await workflow.wait_condition(lambda: False)
+            await workflow.sleep(turn.hold_seconds)
+            note = "lost" if term.lost else "kept"
+            await leave(entry)
+        return Seen(fences=(term.fence,), note=note)
+
+
+@workflow.defn
+class Both(TaskWorkflow):
+    """Takes two locks at once."""
+
+    task = task("Both")
+
+    @workflow.run
+    async def run(self, turn: Turn) -> Seen:
+        async def one(name: str) -> int:
+            async with lock(name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as held:
+                await workflow.sleep(0.05)
+                return held.fence
+
+        fences = await asyncio.gather(one(f"{turn.name}/a"), one(f"{turn.name}/b"))
+        return Seen(fences=tuple(fences))
+
+
+FLOWS: tuple[type[TaskWorkflow], ...] = (Visit, Holds, Impatient, Leads, Both)
