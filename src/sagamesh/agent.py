@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from sagamesh.breaker.contract import check_shared
 from sagamesh.capability import Capability, In, Out
 from sagamesh.errors import DefinitionError, UnknownName
+from sagamesh.fallback import Default, Kept, chain
 from sagamesh.limits.provider import Provider, provider_queue
 from sagamesh.limits.rate import rate_problem
 from sagamesh.policy import DEFAULT_TIMEOUT, Breaker, Policy, Retry
@@ -23,6 +25,9 @@ __all__ = ["Agent", "Role"]
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _CAPABILITY_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LONGEST_NAME = 40
+
+_DEGRADES_AFTER = timedelta(seconds=1)
+"""An open breaker holds the queue; who has something to fall back on does not wait for it."""
 
 
 class Role(StrEnum):
@@ -199,10 +204,13 @@ class Agent:
         keep: timedelta | None = None,
         inline: bool = False,
         scopes: Iterable[str] = (),
+        fallback: Capability[In, Out] | Kept | Default[Out] | Sequence[Capability[In, Out] | Kept | Default[Out]] = (),
         summary: str = "",
     ) -> Capability[In, Out]:
         """Declare one operation and return it, typed. The options are those of `Policy`.
 
+        - `fallback`: what a caller gets, in this order, when there is no answer; the result says that it is degraded.
+          With a breaker and no `queue_timeout` of its own, a call waits at most a second for a worker then.
         - `provider`: what it calls outside, declared by `provider`; its calls wait on that queue.
 
         Raises:
@@ -225,6 +233,9 @@ class Agent:
             raise DefinitionError(
                 f"{self.name}.{name} is inline, so no queue would keep the limits of provider {provider.name!r}"
             )
+        fallbacks = chain(f"{self.name}.{name}", takes, returns, fallback)
+        if fallbacks and breaker is not None and queue_timeout is None:
+            queue_timeout = _DEGRADES_AFTER
         try:
             policy = Policy(
                 timeout=timeout,
@@ -241,6 +252,7 @@ class Agent:
             )
         except DefinitionError as error:
             raise DefinitionError(f"{self.name}.{name}: {error}") from None
+        check_shared(f"{self.name}.{name}", breaker, self._capabilities.values())
         declared = Capability(
             agent=self.name,
             name=name,
@@ -249,6 +261,7 @@ class Agent:
             queue=self.queue if provider is None else provider.queue,
             policy=policy,
             summary=summary,
+            fallback=fallbacks,
         )
         self._capabilities[name] = declared
         return declared

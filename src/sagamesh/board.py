@@ -8,6 +8,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 from sagamesh.attributes import NEEDS_OPERATOR, STATUS
+from sagamesh.degraded import Degradation
 from sagamesh.failure import Failure, UndoneStep
 from sagamesh.inline import runs_inline
 from sagamesh.status import ApprovalStatus, Decision, OperatorDecision, Stage, StepState, StepStatus, TaskStatus
@@ -64,9 +65,16 @@ class Board:
         self.stage = stage
         self._show()
 
-    def mark(self, step: str, state: StepState, failure: Failure | None = None) -> None:
+    def mark(
+        self,
+        step: str,
+        state: StepState,
+        failure: Failure | None = None,
+        *,
+        degraded: Degradation | None = None,
+    ) -> None:
         """Note the state of a step."""
-        self.steps[step] = StepStatus(step=step, state=state, failure=failure)
+        self.steps[step] = StepStatus(step=step, state=state, failure=failure, degraded=degraded)
         self._show()
 
     def ask(self, question: str, within: timedelta) -> None:
@@ -101,5 +109,6 @@ class Board:
             lines.append(f"{self.approval.question} (until {self.approval.until:%Y-%m-%d %H:%M} UTC)")
         for step in self.steps.values():
             problem = f": {step.failure.type}: {step.failure.message}" if step.failure else ""
+            problem += f", {step.degraded}" if step.degraded else ""
             lines.append(f"- {_MARKS[step.state]} {step.step} {step.state.value.replace('_', ' ')}{problem}")
         workflow.set_current_details("\n".join(lines))

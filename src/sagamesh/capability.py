@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
+from sagamesh.degraded import Degradation
 from sagamesh.errors import NotDurable
 from sagamesh.failure import Failure, failed, failure_of
+from sagamesh.fallback import Default, Fallback, Kept, degrades
 from sagamesh.inline import on_the_spot, recorded, runs_inline, spot
 from sagamesh.limits.provider import queue_in_zone
-from sagamesh.message import check_models
+from sagamesh.message import Message, check_models
 from sagamesh.policy import Policy, Retry
 
-__all__ = ["Capability"]
+__all__ = ["Capability", "KeptAnswer", "kept_queue", "kept_type"]
+
+_KEPT_WAIT = timedelta(seconds=2)
+"""How long a caller that has no answer waits for a worker that looks for an earlier one."""
 
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out", bound=BaseModel)
@@ -40,6 +46,7 @@ class Capability(Generic[In, Out]):
     queue: str
     policy: Policy = field(default_factory=Policy)
     summary: str = ""
+    fallback: tuple[Fallback, ...] = ()
     type: str = field(init=False)
     """The activity type on the wire: `<agent>.<capability>`."""
 
@@ -90,8 +97,12 @@ class Capability(Generic[In, Out]):
             )
         if not isinstance(arg, self.takes):
             raise TypeError(f"{self.type} takes {self.takes.__name__}, not {type(arg).__name__}")
-        policy = self.policy
         shown = summary if summary is not None else (self.summary or None)
+        call = self._begin(arg, activity_id, shown)
+        return asyncio.create_task(self._or_fallback(call, arg, activity_id)) if self.fallback else call
+
+    def _begin(self, arg: In, activity_id: str | None, shown: str | None) -> asyncio.Task[RawValue]:
+        policy = self.policy
         try:
             if not runs_inline():
                 return self._queued(arg, self.queue, policy.retry, activity_id, shown)
@@ -120,6 +131,48 @@ class Capability(Generic[In, Out]):
             )
         except ApplicationError as error:
             raise self._failed(failure_of(error)) from None
+
+    async def _or_fallback(self, call: asyncio.Task[RawValue], arg: In, activity_id: str | None) -> RawValue:
+        """The call's answer; where there is none, that of the first fallback that has one, marked as degraded."""
+        try:
+            return await call
+        except ActivityError as error:
+            if not degrades(error):
+                raise
+            failure = failure_of(error)
+            for each in self.fallback:
+                try:
+                    result = await self._fallen(each, arg, activity_id, failure)
+                except ActivityError as worse:
+                    if not degrades(worse) and not isinstance(each, Kept):
+                        raise
+                else:
+                    return RawValue(workflow.payload_converter().to_payload(result))
+            raise
+
+    async def _fallen(self, fallback: Fallback, arg: In, activity_id: str | None, failure: Failure) -> BaseModel:
+        told = {"type": failure.type, "because": failure.message}
+        if isinstance(fallback, Default):
+            return _degraded(fallback.value, Degradation(by="default", **told))
+        if isinstance(fallback, Kept):
+            handle = workflow.start_activity(
+                kept_type(self.type),
+                arg,
+                result_type=KeptAnswer,
+                task_queue=kept_queue(self.queue),
+                schedule_to_start_timeout=_KEPT_WAIT,
+                start_to_close_timeout=self.policy.timeout,
+                retry_policy=RetryPolicy(maximum_attempts=1),
+                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=f"An earlier result of {self.type}",
+            )
+            kept: KeptAnswer = await handle
+            result = self.returns.model_validate(kept.result)
+            return _degraded(result, Degradation(by="kept", age_seconds=kept.age_seconds, **told))
+        # Another effect, another key.
+        own_id = None if activity_id is None else f"{activity_id}~{fallback.type}"
+        answer: BaseModel = fallback.read(await fallback.schedule(arg, activity_id=own_id))
+        return _degraded(answer, Degradation(by=fallback.type, **told))
 
     def _queued(
         self, arg: In, queue: str, retry: Retry, activity_id: str | None, summary: str | None
@@ -167,3 +220,25 @@ class Capability(Generic[In, Out]):
             message = f"answered with something else than its contract says: {wrong}"
             told |= {"type": "InvalidResult", "message": message}
         return failed(failure.model_copy(update=told))
+
+
+class KeptAnswer(Message):
+    """An earlier result, as JSON, and its age."""
+
+    result: dict[str, Any]
+    age_seconds: float
+
+
+def kept_type(type: str) -> str:
+    """The activity type that looks for an earlier result of a capability."""
+    return f"{type}.kept"
+
+
+def kept_queue(queue: str) -> str:
+    """The queue on which a pool looks for earlier results. Its own, because the capability's may be held."""
+    return f"{queue}+kept"
+
+
+def _degraded(result: BaseModel, why: Degradation) -> BaseModel:
+    # What fell back itself has said why already.
+    return result if getattr(result, "degraded", None) is not None else result.model_copy(update={"degraded": why})

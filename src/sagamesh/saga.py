@@ -17,6 +17,8 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 from sagamesh.board import Board
 from sagamesh.capability import Capability, In, Out
 from sagamesh.compensation import Undo, compensate
+from sagamesh.degraded import Degradable
+from sagamesh.errors import DefinitionError
 from sagamesh.failure import Failure, failed, failure_of, small
 from sagamesh.inline import runs_inline, spot
 from sagamesh.status import ApprovalStatus, Stage, StepState
@@ -108,6 +110,11 @@ class Saga:
         self._stop_if_asked()
         if undo is not None and self._board.past_point_of_no_return:
             raise RuntimeError(f"{capability.type} has an undo, but after the pivot nothing is undone")
+        if undo is not None and capability.fallback:
+            raise DefinitionError(
+                f"{capability.type} has a fallback, and {undo.type} would not undo what that did; "
+                "catch the failure of the step, and make the fallback a step of its own with its own undo"
+            )
         name = self._name(capability)
         # Recorded before it is scheduled: from then on it may have happened, whatever we hear of it.
         if undo is not None:
@@ -256,7 +263,8 @@ class Saga:
         finally:
             if handle.done():
                 self._running.pop(name, None)
-        self._board.mark(name, StepState.DONE)
+        degraded = result.degraded if isinstance(result, Degradable) else None
+        self._board.mark(name, StepState.DONE, degraded=degraded)
         return result
 
     async def _finish_running(self) -> None:

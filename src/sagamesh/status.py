@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sagamesh.degraded import Degradation
 from sagamesh.failure import Failure, UndoneStep
 from sagamesh.message import Message
 
@@ -43,11 +44,12 @@ class StepState(StrEnum):
 
 
 class StepStatus(Message):
-    """One step: its name (`payment.charge`), its state, and what went wrong last, if anything."""
+    """One step: its name (`payment.charge`), its state, what went wrong last, and why its result is degraded, if so."""
 
     step: str
     state: StepState
     failure: Failure | None = None
+    degraded: Degradation | None = None
 
 
 class ApprovalStatus(Message):
