@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from benchmarks import burst, hosting, latency, memory, overhead
+from benchmarks import burst, hosting, latency, limits, memory, overhead
 from benchmarks.processes import BenchFailed
 from benchmarks.report import Report
 
@@ -54,6 +54,8 @@ def _measured(options: argparse.Namespace, folder: Path) -> Coroutine[Any, Any, 
             )
         case "latency":
             return latency.measure(folder, orders=options.orders)
+        case "limits":
+            return limits.measure(folder, seconds=options.seconds, tasks=options.tasks, singles=options.singles)
         case "memory":
             return memory.measure(folder, orders=options.orders, in_flight=options.in_flight, noop=options.noop)
         case _:
@@ -83,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--real", action="store_true", help="the real agents instead of those that do nothing")
     bench = benches.add_parser("latency", parents=[shared], help="one order alone: embedded against stock server")
     bench.add_argument("--orders", type=_count, default=40, metavar="N", help="orders on each server (40)")
+    bench = benches.add_parser("limits", parents=[shared], help="rates, fairness between tenants, priorities")
+    bench.add_argument("--seconds", type=_count, default=15, metavar="N", help="of each number of processes (15)")
+    bench.add_argument("--tasks", type=_count, default=500, metavar="N", help="tasks of the busy tenant (500)")
+    bench.add_argument("--singles", type=_count, default=10, metavar="N", help="tasks of others behind them (10)")
     bench = benches.add_parser("memory", parents=[shared, loaded, kinds], help="memory of each pool over many orders")
     bench.add_argument("--orders", type=_count, default=5000, metavar="N", help="orders (5000)")
     bench = benches.add_parser("burst", parents=[shared, loaded, kinds], help="many orders at once, every one right")
