@@ -15,6 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from sagamesh.errors import InvalidInput, Refused, SagameshError, TaskCancelled, TaskFailed, TaskNotFound
 from sagamesh.failure import Failure, failure_of, field_problems
 from sagamesh.reply import OVERDUE, reply
+from sagamesh.routing.explanation import Explanation
+from sagamesh.routing.history import load_explanations
 from sagamesh.status import ApprovalStatus, Decision, OperatorDecision, TaskStatus
 from sagamesh.task import Out
 from sagamesh.timeline import Timeline, load_timeline
@@ -80,6 +82,14 @@ class TaskHandle(Generic[Out]):
             TaskNotFound, ServerUnreachable: as they say.
         """
         return await self._ask(load_timeline(self._temporal, self._client.data_converter))
+
+    async def explain(self) -> tuple[Explanation, ...]:
+        """Why its calls went where they went: each routing decision, in their order. Needs no worker.
+
+        Raises:
+            TaskNotFound, ServerUnreachable: as they say.
+        """
+        return await self._ask(load_explanations(self._temporal, self._client.data_converter))
 
     async def status(self) -> TaskStatus:
         """What the task says of itself. Needs a live worker of its pool.

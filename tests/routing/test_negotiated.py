@@ -33,3 +33,13 @@ async def test_the_cheaper_bid_wins_and_the_other_is_told(depots: Depots) -> Non
     assert [each.bid.cost for each in result.bids] == [1, 2]
     assert [each.score for each in result.bids] == [0.5, 1]
     assert depots.log == [("reserve", "depot.us", "depot.reserve")]
+
+
+async def test_explained(depots: Depots) -> None:
+    async with served(depots.temporal, depots.pool(EU), depots.pool(US)):
+        handle = await depots.client.start(negotiated, request(), id="explained")
+        await handle.result()
+    [explained] = await handle.explain()
+    assert explained.state == "decided"
+    assert {each.bid.queue for each in explained.bids} == {"depot.eu", "depot.us"}
+    assert [(award.queue, award.state) for award in explained.awards] == [("depot.us", "done")]

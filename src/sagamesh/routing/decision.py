@@ -19,12 +19,19 @@ class Considered(Message):
 
     - `rank`: 1 for the one that was chosen, then the next best; None for one that was refused.
     - `refusals`: every reason against it.
+    - `behind`: what put it behind the one that was chosen.
     """
 
     candidate: Candidate
     figures: Figures
     rank: int | None = None
     refusals: tuple[Refusal, ...] = ()
+    behind: str = ""
+
+    @property
+    def why_not(self) -> str:
+        """Why it was not chosen, for people; empty for the one that was."""
+        return "; ".join(map(str, self.refusals)) or self.behind
 
     @property
     def passing(self) -> bool:
@@ -104,7 +111,9 @@ def decide(
         (refused if against else kept).append(each)
     kept.sort(key=lambda each: _place(need, each, salt))
     refused.sort(key=lambda each: each.candidate.queue)
-    ranked = (each.model_copy(update={"rank": n}) for n, each in enumerate(kept, start=1))
+    ranked = (
+        each.model_copy(update={"rank": n, "behind": _behind(need, kept[0], each)}) for n, each in enumerate(kept, 1)
+    )
     return Decision(need=need, considered=(*ranked, *refused))
 
 
@@ -144,8 +153,32 @@ def _unable(need: Need, figures: Figures) -> list[Refusal]:
 
 
 def _place(need: Need, each: Considered, salt: str) -> tuple[int, int, float, float, str, str]:
+    queue = each.candidate.queue
+    digest = hashlib.sha256(f"{salt}\0{queue}".encode()).hexdigest() if salt else ""
+    distance, preferred, waiting, oldest = _merits(need, each)
+    return distance, -preferred, waiting, oldest, digest, queue
+
+
+def _merits(need: Need, each: Considered) -> tuple[int, int, float, float]:
+    """Its distance, its preferred tags, the calls that wait for each worker, and for how long the oldest does."""
     candidate, figures = each.candidate, each.figures
     distance = need.zones.index(candidate.zone) if need.zones else 0
     preferred = sum(tag in candidate.tags for tag in need.preferred)
-    digest = hashlib.sha256(f"{salt}\0{candidate.queue}".encode()).hexdigest() if salt else ""
-    return distance, -preferred, figures.waiting, figures.oldest_seconds, digest, candidate.queue
+    return distance, preferred, figures.waiting, figures.oldest_seconds
+
+
+def _behind(need: Need, first: Considered, each: Considered) -> str:
+    """The first thing in which it is worse than the one that was chosen."""
+    if each is first:
+        return ""
+    ours, theirs = _merits(need, each), _merits(need, first)
+    words = (
+        "its zone is farther",
+        "fewer preferred tags",
+        "more calls wait for each worker",
+        "its oldest call waits longer",
+    )
+    for word, our, their in zip(words, ours, theirs, strict=True):
+        if our != their:
+            return f"{word}: {our:g} against {their:g}"
+    return "alike; the task's id decides"

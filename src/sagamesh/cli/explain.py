@@ -1,0 +1,116 @@
+"""The command `explain`: why a task's calls went where they went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sagamesh.cli import output
+
+if TYPE_CHECKING:
+    from sagamesh.routing.decision import Decision
+    from sagamesh.routing.explanation import Explanation
+    from sagamesh.routing.need import Need
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("explain")(explain)
+
+
+def explain(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The task's id.")], json: output.JsonOption = False
+) -> None:
+    """Show each routing decision of a task: who was chosen, by which figures, and why not each other one."""
+    from sagamesh.app import load_app
+
+    async def ask() -> tuple[Explanation, ...]:
+        return await (await output.connect(load_app())).find(id).explain()
+
+    found = output.run(ask())
+    if json:
+        output.print_json([_document(each) for each in found])
+        return
+    if not found:
+        output.print_text(f"{id} has routed no call.")
+    for n, each in enumerate(found, start=1):
+        if n > 1:
+            output.print_text("")
+        _print(n, each)
+
+
+def _print(n: int, each: Explanation) -> None:
+    at = each.at.astimezone().strftime("%H:%M:%S")
+    chosen = each.decision.chosen if each.decision is not None else None
+    outcome = f"goes to {chosen.queue}" if chosen is not None and not each.bids else each.state
+    output.print_text(f"{n}. {each.capability} at {at}: {outcome}")
+    if each.decision is not None:
+        wanted = _wanted(each.decision.need)
+        if wanted:
+            output.print_text(f"   needed: {wanted}")
+        output.print_table(
+            ("queue", "rank", "workers", "waiting", "oldest", "done", "why not"), _candidates(each.decision)
+        )
+    elif each.failure is not None:
+        output.print_text(f"   {each.failure}")
+    if each.bids or each.silent:
+        output.print_table(("bid of", "score", "slots", "offers", "latency", "cost", "what came of it"), _bids(each))
+    for award in each.awards:
+        why = f": {award.failure}" if award.failure is not None else ""
+        output.print_text(f"   {award.capability} at {award.queue}: {award.state}{why}")
+
+
+def _candidates(decision: Decision) -> list[tuple[str, ...]]:
+    return [
+        (
+            each.candidate.queue,
+            "-" if each.rank is None else str(each.rank),
+            str(each.figures.workers),
+            str(each.figures.backlog),
+            f"{each.figures.oldest_seconds:g} s" if each.figures.backlog else "",
+            f"{each.figures.dispatched:g}/s",
+            each.why_not or "chosen",
+        )
+        for each in decision.considered
+    ]
+
+
+def _bids(each: Explanation) -> list[tuple[str, ...]]:
+    awarded = {award.queue for award in each.awards}
+    rows = [
+        (
+            scored.bid.queue,
+            f"{scored.score:g}",
+            f"{scored.bid.in_use} of {scored.bid.slots}",
+            str(scored.bid.offers),
+            "" if scored.bid.latency_ms is None else f"{scored.bid.latency_ms:g} ms",
+            f"{scored.bid.cost:g}",
+            "was given the call" if scored.bid.queue in awarded else "another bid was better",
+        )
+        for scored in each.bids
+    ]
+    return [*rows, *((queue, "", "", "", "", "", "did not answer the offer in time") for queue in each.silent)]
+
+
+def _wanted(need: Need) -> str:
+    words: list[tuple[str, str]] = [
+        ("required", ", ".join(need.required)),
+        ("preferred", ", ".join(need.preferred)),
+        ("excluded", ", ".join(need.excluded)),
+        ("version", need.version),
+        ("zones", ", ".join(need.zones)),
+        ("scopes", ", ".join(need.scopes)),
+        ("at most waiting", "" if need.most_waiting is None else str(need.most_waiting)),
+    ]
+    return "; ".join(f"{word} {value}" for word, value in words if value)
+
+
+def _document(each: Explanation) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    document = asdict(each)
+    document["chosen"] = None if each.decision is None or each.decision.chosen is None else each.decision.chosen.queue
+    return document
