@@ -14,11 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sagamesh import Pool
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import field_problems
-from sagamesh.faults import Injection, Rule, RuleFile, Rules
-from tests.support import deeds
+from sagamesh.faults import Injection, Rule, RuleFile, Rules, fault_interceptors
 
 CALLS = [f"order-{n}/payment.charge" for n in range(2000)]
 
@@ -140,10 +138,10 @@ def test_a_wrong_file_is_refused_at_the_start(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("SAGAMESH_FAULTS", str(path))
 
     with pytest.raises(InvalidInput, match=r"faults\.json.*rules\[0\]\.share: "):
-        Pool(deeds.works)._interceptors(None)  # type: ignore[arg-type]
+        fault_interceptors("works")
 
 
 def test_without_the_variable_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SAGAMESH_FAULTS", raising=False)
 
-    assert Pool(deeds.works)._interceptors(None) == []  # type: ignore[arg-type]
+    assert fault_interceptors("works") == []

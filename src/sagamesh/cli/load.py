@@ -212,10 +212,10 @@ def print_load(report: Report, *, verdict: bool = True) -> None:
         output.print_text(f"{report.found:,} of them had been started before; they count in no latency.")
     if report.slack > max(0.05, figures.p50):
         output.print_text(f"The load itself was up to {_s(report.slack)} late to send: this machine is too busy.")
-    if report.stopped:
-        output.print_text("Stopped early.")
     if not verdict:
         return
+    if report.stopped:
+        output.print_text("Stopped early.")
     for wrong in (*report.mismatches[:_MOST_SHOWN], *(report.violations or ())[:_MOST_SHOWN]):
         output.print_text(Text.assemble(("WRONG  ", "red"), str(wrong)))
     if report.running:
