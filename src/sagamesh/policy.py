@@ -143,12 +143,16 @@ class Policy:
             raise DefinitionError(f"weight {problem}")
 
     def retry_policy(self) -> RetryPolicy:
-        """The same retries in the engine's terms."""
+        """The same retries in the engine's terms.
+
+        With a breaker the engine's attempts have no end: it also counts those in which nothing was called. The breaker
+        counts the real ones, and makes the error of the last one final.
+        """
         return RetryPolicy(
             initial_interval=self.retry.first,
             backoff_coefficient=self.retry.factor,
             maximum_interval=self.retry.most,
-            maximum_attempts=self.retry.attempts,
+            maximum_attempts=0 if self.breaker is not None else self.retry.attempts,
         )
 
     def engine_priority(self) -> Priority:

@@ -8,6 +8,8 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from sagamesh.breaker.gate import Gate
+from sagamesh.breaker.keeper import BreakerKeeper
 from sagamesh.locks.keeper import Lock, Locks
 from sagamesh.mesh import Mesh
 from sagamesh.routing.router import Router
@@ -25,8 +27,8 @@ def system_worker(client: Client, mesh: Mesh) -> Worker | None:
 
 
 def _workflows() -> list[type]:
-    return [Lock]
+    return [BreakerKeeper, Lock]
 
 
 def _activities(client: Client, mesh: Mesh) -> list[Callable[..., Any]]:
-    return [*Locks(client).activities, *Router(client, mesh).activities]
+    return [Gate(client).hold, *Locks(client).activities, *Router(client, mesh).activities]

@@ -1,0 +1,1 @@
+"""Circuit breakers: calls to something that fails are stopped, for the whole fleet, until probes succeed."""

@@ -1,0 +1,104 @@
+"""The server's own gate of a queue of calls: how many a second it lets through, and why."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from temporalio import activity
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import RateLimitConfig, TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateTaskQueueConfigRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from sagamesh.breaker.fleet import Hold, keeper_id
+from sagamesh.breaker.notice import OURS, Notice, read_notices
+from sagamesh.message import Message
+
+__all__ = ["HOLD", "Former", "Gate", "HoldRequest", "holding", "look"]
+
+HOLD: Final = "sagamesh.breaker_hold"
+
+_log = logging.getLogger("sagamesh.breaker")
+
+
+class Former(Message):
+    """A rate that somebody else had set for the queue, and why; it comes back when the breaker lets go."""
+
+    rate: float
+    reason: str
+
+
+class HoldRequest(Message):
+    """Hold the queue so, or let it go; then `former` applies again."""
+
+    hold: Hold
+    former: Former | None = None
+
+
+async def look(client: Client, queue: str) -> dict[str, Notice]:
+    """The breakers that hold a queue, by key, as the server knows it.
+
+    Raises:
+        temporalio.service.RPCError: when the server does not answer.
+    """
+    return holding(await _config(client, queue))
+
+
+def holding(limit: RateLimitConfig) -> dict[str, Notice]:
+    """The breakers of which a queue's configuration tells."""
+    return read_notices(limit.metadata.reason) if limit.HasField("rate_limit") else {}
+
+
+class Gate:
+    """Turns a queue's rate up and down."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @activity.defn(name=HOLD)
+    async def hold(self, request: HoldRequest) -> Former | None:
+        """Hold a queue, or let it go. Returns the rate that somebody else had set before."""
+        hold, former = request.hold, request.former
+        try:
+            now = await _config(self._client, hold.queue)
+            if now.HasField("rate_limit") and not now.metadata.reason.startswith(OURS):
+                former = Former(rate=now.rate_limit.requests_per_second, reason=now.metadata.reason)
+            if hold.rate is None:
+                if former is None:
+                    await self._set(hold.queue, None, f"sagamesh: {hold.reason}")
+                else:
+                    await self._set(hold.queue, former.rate, former.reason)
+                return None
+            if hold.fresh:
+                # From a standstill the first call waits for a whole interval; else one might pass at once.
+                await self._set(hold.queue, 0.0, hold.reason)
+            await self._set(hold.queue, hold.rate, hold.reason)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.UNIMPLEMENTED:
+                raise
+            _log.warning("queue %s is not held for the fleet: the server cannot (%s)", hold.queue, error.message)
+        return former
+
+    async def _set(self, queue: str, rate: float | None, reason: str) -> None:
+        request = UpdateTaskQueueConfigRequest(
+            namespace=self._client.namespace,
+            identity=keeper_id(queue),
+            task_queue=queue,
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        )
+        request.update_queue_rate_limit.reason = reason
+        if rate is not None:
+            request.update_queue_rate_limit.rate_limit.requests_per_second = rate
+        await self._client.workflow_service.update_task_queue_config(request)
+
+
+async def _config(client: Client, queue: str) -> RateLimitConfig:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        report_config=True,
+    )
+    return (await client.workflow_service.describe_task_queue(request)).config.queue_rate_limit

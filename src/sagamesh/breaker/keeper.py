@@ -1,0 +1,116 @@
+"""The single writer of one queue's breakers: a workflow that holds the queue while any of them is open."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from sagamesh.breaker.fleet import (
+    Breakers,
+    Hold,
+    Order,
+    Report,
+    needed_hold,
+    next_change,
+    obeyed,
+    passed,
+    reported,
+)
+from sagamesh.breaker.gate import HOLD, Former, HoldRequest
+from sagamesh.message import Message
+
+__all__ = ["KEEPER", "MEMO", "BreakerKeeper", "Keeping"]
+
+KEEPER: Final = "sagamesh.Breaker"
+
+MEMO: Final = "breakers"
+"""The memo in which a keeper leaves what it knows, for whoever asks while nobody hosts it, and after its end."""
+
+_OFTEN: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=5))
+
+
+class Keeping(Message):
+    """What a keeper goes on with: the breakers, how it holds the queue, and what rate the queue had before."""
+
+    breakers: Breakers
+    hold: Hold | None = None
+    former: Former | None = None
+
+
+@workflow.defn(name=KEEPER)
+class BreakerKeeper:
+    """Keeps the breakers of one queue: it begins with the first report, and ends when all are closed again.
+
+    It is durable: when the process that hosts it dies, the next one goes on where it was.
+    """
+
+    @workflow.init
+    def __init__(self, begin: Keeping) -> None:
+        self._keeping = begin
+        self._news: list[Report | Order] = []
+
+    @workflow.run
+    async def run(self, begin: Keeping) -> Breakers:
+        """Keep them until all are closed."""
+        del begin  # taken by __init__, so that signals which come with the start find it
+        while True:
+            self._take_news()
+            await self._hold()
+            if self._news:
+                continue
+            state = self._keeping.breakers
+            if state.idle:
+                return state
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(self._keeping)
+            due = next_change(state)
+            wait = None if due is None else max(due - workflow.now(), timedelta(0))
+            try:
+                await workflow.wait_condition(lambda: bool(self._news), timeout=wait, timeout_summary="recovery")
+            except TimeoutError:
+                continue
+
+    @workflow.signal
+    def report(self, report: Report) -> None:
+        """A worker tells what it saw."""
+        self._news.append(report)
+
+    @workflow.signal
+    def order(self, order: Order) -> None:
+        """An operator decides."""
+        self._news.append(order)
+
+    @workflow.query
+    def state(self) -> Breakers:
+        """The breakers now."""
+        return self._keeping.breakers
+
+    def _take_news(self) -> None:
+        now = workflow.now()
+        state = self._keeping.breakers
+        for news in self._news:
+            state = reported(state, news, now) if isinstance(news, Report) else obeyed(state, news, now)
+        self._news.clear()
+        self._keeping = self._keeping.model_copy(update={"breakers": passed(state, now)})
+
+    async def _hold(self) -> None:
+        needed = needed_hold(self._keeping.breakers)
+        if needed == self._keeping.hold:
+            return
+        first = self._keeping.hold is None
+        if not (first and needed.rate is None and not needed.reason):
+            request = HoldRequest(hold=needed, former=self._keeping.former)
+            former = await workflow.execute_activity(
+                HOLD,
+                request,
+                result_type=Former | None,  # type: ignore[arg-type]  # the converter reads unions
+                start_to_close_timeout=timedelta(seconds=5),
+                retry_policy=_OFTEN,
+                summary=needed.reason[:200] or "let go",
+            )
+            self._keeping = self._keeping.model_copy(update={"former": former})
+        self._keeping = self._keeping.model_copy(update={"hold": needed})
+        workflow.upsert_memo({MEMO: self._keeping.breakers.model_dump(mode="json")})

@@ -1,0 +1,97 @@
+"""The reason with which a queue is held: a sentence for people, in which programs find each breaker's state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+__all__ = ["OURS", "Notice", "read_notices", "written"]
+
+OURS: Final = "sagamesh breaker"
+"""How the reason of every rate begins that a breaker's keeper has set."""
+
+_LONGEST: Final = 1000
+"""Characters of a reason that the server takes."""
+
+_LONGEST_CAUSE: Final = 160
+
+_ONE: Final = re.compile(
+    rf"{OURS} (?P<key>\S+) is (?P<state>open|half-open|forced open) since (?P<since>\S+?)"
+    r"(?: until (?P<until>\S+?))?(?: by (?P<by>[^:]*?))?(?:: (?P<cause>.*))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One breaker that holds a queue.
+
+    - `state`: `open`, `half-open` or `forced open`. `until`: when it lets the first probe through.
+    - `by`: the worker that reported it, or the operator; `cause`: the error, or the operator's reason.
+    """
+
+    key: str
+    state: str
+    since: datetime
+    until: datetime | None = None
+    by: str = ""
+    cause: str = ""
+
+
+def written(notices: Iterable[Notice]) -> str:
+    """The reason that tells of these, at most as long as the server takes."""
+    told = [_sentence(notice) for notice in notices]
+    while len("; ".join(told)) > _LONGEST:
+        longest = max(range(len(told)), key=lambda index: len(told[index]))
+        head, colon, cause = told[longest].partition(": ")
+        told[longest] = head + colon + cause[: len(cause) // 2] if cause else head
+        if not any(": " in sentence for sentence in told):
+            return "; ".join(told)[:_LONGEST]
+    return "; ".join(told)
+
+
+def read_notices(reason: str) -> dict[str, Notice]:
+    """The breakers of which a reason tells, by their keys; none in a reason that somebody else wrote."""
+    found = {}
+    for sentence in reason.split("; "):
+        match = _ONE.fullmatch(sentence)
+        since = _moment(match["since"]) if match else None
+        if match is None or since is None:
+            continue
+        found[match["key"]] = Notice(
+            key=match["key"],
+            state=match["state"],
+            since=since,
+            until=_moment(match["until"] or ""),
+            by=match["by"] or "",
+            cause=match["cause"] or "",
+        )
+    return found
+
+
+def _sentence(notice: Notice) -> str:
+    told = f"{OURS} {notice.key} is {notice.state} since {_stamp(notice.since)}"
+    if notice.until is not None:
+        told += f" until {_stamp(notice.until)}"
+    if notice.by:
+        told += f" by {_plain(notice.by).replace(':', ' ')}"
+    if notice.cause:
+        told += f": {_plain(notice.cause)}"
+    return told
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace(";", ",").split())[:_LONGEST_CAUSE].strip()
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(stamp: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
