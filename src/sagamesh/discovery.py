@@ -15,7 +15,7 @@ from temporalio.client import Client
 from sagamesh.app import App
 from sagamesh.limits.tenant_rate import rate_in_force
 
-__all__ = ["Backlog", "Kind", "Limit", "QueueState", "describe_app", "describe_queue"]
+__all__ = ["Backlog", "Kind", "Limit", "QueueState", "describe_app", "describe_queue", "state_of"]
 
 ALIVE_WITHIN = timedelta(seconds=60)
 """A poller that has not asked for this long is taken for dead. The server itself remembers it for minutes."""
@@ -82,7 +82,7 @@ async def describe_app(client: Client, app: App) -> list[QueueState]:
     """Every agent of the mesh with its providers, and every pool of tasks, in the mesh's order."""
     entries: list[tuple[str, Kind, str]] = []
     for agent in app.mesh.agents:
-        entries.append((agent.name, "agent", agent.queue))
+        entries.append((agent.queue, "agent", agent.queue))
         entries.extend((agent.name, "provider", provider.queue) for provider in agent.providers.values())
     entries.extend((queue, "tasks", queue) for queue in dict.fromkeys(task.queue for task in app.tasks))
     return list(await asyncio.gather(*(describe_queue(client, *entry) for entry in entries)))
@@ -102,7 +102,11 @@ async def describe_queue(client: Client, serves: str, kind: Kind, queue: str) ->
             report_config=True,
         )
     )
-    now = datetime.now(UTC)
+    return state_of(answer, datetime.now(UTC), serves=serves, kind=kind, queue=queue)
+
+
+def state_of(answer: DescribeTaskQueueResponse, now: datetime, *, serves: str, kind: Kind, queue: str) -> QueueState:
+    """Read the server's description of a queue, as of `now`."""
     seen = {poller.identity: poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in answer.pollers}
     stats = answer.stats
     tenants = rate_in_force(answer.config.fairness_keys_rate_limit_default)
