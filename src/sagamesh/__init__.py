@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from sagamesh.call import Call, current_call
     from sagamesh.capability import Capability
     from sagamesh.client import Client, TaskHandle
+    from sagamesh.degraded import Degradable
     from sagamesh.errors import BusinessError, RetryLater
+    from sagamesh.fallback import Default, Kept
     from sagamesh.mesh import Mesh
     from sagamesh.message import Message
     from sagamesh.plugin import SagameshPlugin
@@ -29,7 +31,10 @@ __all__ = [
     "Call",
     "Capability",
     "Client",
+    "Default",
+    "Degradable",
     "Helper",
+    "Kept",
     "Mesh",
     "Message",
     "Outcome",
@@ -59,7 +64,10 @@ _HOME: Final = {
     "Call": "call",
     "Capability": "capability",
     "Client": "client",
+    "Default": "fallback",
+    "Degradable": "degraded",
     "Helper": "app",
+    "Kept": "fallback",
     "Mesh": "mesh",
     "Message": "message",
     "Outcome": "saga",

@@ -98,6 +98,14 @@ class Database:
         result = await connection.execute(insertion.on_conflict_do_nothing(index_elements=table.primary_key.columns))
         return result.rowcount == 1
 
+    async def put(self, connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> None:
+        """Insert a row, or replace the one that has its primary key, in one statement."""
+        dialect = sqlite if self._is_sqlite else postgresql
+        keys = {column.name for column in table.primary_key.columns}
+        others = {name: value for name, value in values.items() if name not in keys}
+        insertion = dialect.insert(table).values(**values)
+        await connection.execute(insertion.on_conflict_do_update(index_elements=table.primary_key.columns, set_=others))
+
 
 def _checked(url: str) -> URL:
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -16,8 +17,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Interceptor, Worker
 
 from sagamesh.agent import Agent
-from sagamesh.capability import Capability, In, Out
+from sagamesh.breaker.guard import BreakerInterceptor
+from sagamesh.capability import Capability, In, KeptAnswer, Out, kept_queue, kept_type
 from sagamesh.errors import DefinitionError, UnknownName, Unserved
+from sagamesh.fallback import Kept
 from sagamesh.faults import fault_interceptors
 from sagamesh.limits.queue import QueueLimits, limits_of
 from sagamesh.limits.tenant_rate import keep_tenant_rate
@@ -25,6 +28,9 @@ from sagamesh.routing.bidder import Bidder
 from sagamesh.status import TaskStatus
 from sagamesh.steering import TaskWorkflow
 from sagamesh.task import Task
+
+if TYPE_CHECKING:
+    from sagamesh.results import ResultStore
 
 __all__ = ["DEFAULT_GRACE", "DEFAULT_SLOTS", "Pool", "PoolFactory"]
 
@@ -60,11 +66,19 @@ class Pool:
     - `serves`: the agent, or for a pool of tasks the name of their queue.
     - `slots`: calls at a time in one process; None for the process's setting.
     - `grace`: how long running calls may take to finish after a stop; None for the process's setting.
+    - `results`: where the results are kept that the agent's contract wants to be.
 
     mypy and pyright refuse an implementation, or a workflow class, whose argument or result is not the contract's.
     """
 
-    def __init__(self, serves: Agent | str, *, slots: int | None = None, grace: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        serves: Agent | str,
+        *,
+        slots: int | None = None,
+        grace: timedelta | None = None,
+        results: ResultStore | None = None,
+    ) -> None:
         if slots is not None and slots < 1:
             raise DefinitionError(f"a pool needs at least one slot, not {slots}")
         self.agent = serves if isinstance(serves, Agent) else None
@@ -72,8 +86,10 @@ class Pool:
         self.workflows: list[type[TaskWorkflow]] = []
         self._slots = slots
         self._grace = grace
+        self._results = results
         self._served: dict[str, Callable[..., Any]] = {}
         self._guards: list[Interceptor] | None = None
+        self._breakers: BreakerInterceptor | None = None
         self._bidder: Bidder | None = None
 
     def serve(self, capability: Capability[In, Out], implementation: Callable[[In], Awaitable[Out]]) -> Self:
@@ -133,6 +149,9 @@ class Pool:
         missing = [c.type for c in self.agent.capabilities.values() if c.name not in self._served]
         if missing:
             raise Unserved(f"nothing serves {', '.join(missing)}: add .serve(...) to the pool of {self.agent.name}")
+        keeping = [c.type for c in self.agent.capabilities.values() if c.policy.keep is not None or _falls_on_kept(c)]
+        if keeping and self._results is None:
+            raise Unserved(f"{', '.join(keeping)} keeps results: give the pool a store, Pool(..., results=...)")
 
     def workers(self, client: Client) -> list[Worker]:
         """The engine's workers for this pool, one a queue, not yet running.
@@ -141,7 +160,7 @@ class Pool:
             Unserved: as `check`.
         """
         self.check()
-        return [self._worker(client, limits) for limits in self._limits()]
+        return [*(self._worker(client, limits) for limits in self._limits()), *self._kept_workers(client)]
 
     def _limits(self) -> list[QueueLimits]:
         return [QueueLimits(self.queue)] if self.agent is None else limits_of(self.agent)
@@ -168,6 +187,19 @@ class Pool:
             # Scaled pollers also serve new tasks as readily as those that go on, and those then end later.
         )
 
+    def _kept_workers(self, client: Client) -> list[Worker]:
+        """The workers that look for earlier results, one for each queue from which calls may fall back on them."""
+        if self.agent is None or self._results is None:
+            return []
+        by_queue: dict[str, list[Callable[..., Any]]] = {}
+        for capability in self.agent.capabilities.values():
+            if _falls_on_kept(capability):
+                by_queue.setdefault(kept_queue(capability.queue), []).append(_kept(capability, self._results))
+        return [
+            Worker(client, task_queue=queue, activities=activities, graceful_shutdown_timeout=self.grace)
+            for queue, activities in by_queue.items()
+        ]
+
     def inline_activities(self) -> list[Callable[..., Any]]:
         """What this pool's agent does on the spot for the tasks that its process hosts."""
         declared = {} if self.agent is None else self.agent.capabilities
@@ -186,7 +218,22 @@ class Pool:
         """What stands between the engine and the implementations, outermost first."""
         if self.agent is None:
             return []
-        return [self._bids(client, self.agent), *fault_interceptors(self.agent.name)]
+        # Faults are innermost, so that breakers see them.
+        self._breakers = BreakerInterceptor(self.agent, client)
+        return [
+            self._bids(client, self.agent),
+            *self._keeps(self.agent),
+            self._breakers,
+            *fault_interceptors(self.agent.name),
+        ]
+
+    def _keeps(self, agent: Agent) -> list[Interceptor]:
+        """What keeps results, in front of the breakers: a kept one needs no call."""
+        if self._results is None:
+            return []
+        from sagamesh.results import KeptResults  # needs the extra `sql`, which only such pools have
+
+        return [KeptResults(agent, self._results)]
 
     def _bids(self, client: Client, agent: Agent) -> Bidder:
         """What answers offers for this process, from what it knows of the calls that pass through it."""
@@ -214,6 +261,8 @@ class Pool:
         """
         workers = self.workers(client)
         async with AsyncExitStack() as stack:
+            if self._breakers is not None:
+                await stack.enter_async_context(self._breakers.running())
             for worker in workers:
                 await stack.enter_async_context(worker)
             try:
@@ -263,3 +312,22 @@ def _unknown_capability(agent: Agent) -> Callable[..., Any]:
 
     unknown.__annotations__ = {"args": Sequence[RawValue], "return": None}
     return activity.defn(dynamic=True)(unknown)
+
+
+def _falls_on_kept(capability: Capability[Any, Any]) -> bool:
+    return any(isinstance(each, Kept) for each in capability.fallback)
+
+
+def _kept(capability: Capability[Any, Any], store: ResultStore) -> Callable[..., Any]:
+    from sagamesh.results import last_key
+
+    within = max(each.within for each in capability.fallback if isinstance(each, Kept))
+
+    async def kept(arg: BaseModel) -> KeptAnswer:
+        found = await store.get(last_key(capability, arg), within=within)
+        if found is None:
+            raise ApplicationError(f"no result of {capability.type} is kept", type="NothingKept", non_retryable=True)
+        return KeptAnswer(result=json.loads(found.json), age_seconds=found.age)
+
+    kept.__annotations__ = {"arg": capability.takes, "return": KeptAnswer}
+    return activity.defn(name=kept_type(capability.type))(kept)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final, Self
 
 from pydantic import BaseModel
-from sqlalchemy import Column, Float, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Float, MetaData, String, Table, Text, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -89,8 +89,8 @@ class ResultStore:
             "until": now + keep.total_seconds(),
         }
         async with self._database.transaction() as connection:
-            await connection.execute(delete(_results).where((_results.c.key == key) | (_results.c.until <= now)))
-            await connection.execute(insert(_results).values(row))
+            await connection.execute(delete(_results).where(_results.c.until <= now, _results.c.key != key))
+            await self._database.put(connection, _results, row)
 
 
 class KeptResults(Interceptor):

@@ -1,0 +1,67 @@
+"""A catalog with a provider, a second one, and what to say when neither answers; and a task that looks something up."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+from sagamesh import Agent, Message, Saga, Task, TaskWorkflow, milliseconds, seconds
+from sagamesh.degraded import Degradable
+from sagamesh.fallback import Default, Kept
+from sagamesh.policy import Retry
+
+__all__ = ["LookUp", "Price", "Wanted", "backup", "catalog", "look_up", "mirror", "plain", "price"]
+
+
+class Wanted(Message):
+    """What is looked up."""
+
+    sku: str
+
+
+class Price(Degradable):
+    """What it costs."""
+
+    cents: int
+
+
+_ONCE = Retry(attempts=1)
+
+mirror = Agent("mirror")
+backup = mirror.capability("price", takes=Wanted, returns=Price, retry=_ONCE, queue_timeout=seconds(1))
+
+catalog = Agent("catalog")
+price = catalog.capability(
+    "price",
+    takes=Wanted,
+    returns=Price,
+    timeout=seconds(5),
+    queue_timeout=seconds(1),
+    retry=Retry(attempts=2, first=milliseconds(10)),
+    fallback=[backup, Kept(), Default(Price(cents=0))],
+)
+plain = catalog.capability("plain", takes=Wanted, returns=Price, retry=_ONCE, fallback=backup)
+
+
+class Found(Message):
+    """What was found, and what the step's status says of it."""
+
+    price: Price
+    shown: str
+
+
+look_up = Task("LookUp", takes=Wanted, returns=Found, queue="lookups", uses=(catalog, mirror))
+
+
+@workflow.defn(name=look_up.name)
+class LookUp(TaskWorkflow):
+    """Looks up a price; SKUs that begin with `plain` have only the mirror to fall back on."""
+
+    task = look_up
+
+    @workflow.run
+    async def run(self, wanted: Wanted) -> Found:
+        """The price, and how it was come by."""
+        async with Saga() as saga:
+            found = await saga.step(plain if wanted.sku.startswith("plain") else price, wanted)
+        [step] = self.board.status().steps
+        return Found(price=found, shown=str(step.degraded or ""))

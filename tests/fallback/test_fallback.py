@@ -1,0 +1,150 @@
+"""What a task gets when an agent has no answer, on a real server."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.exceptions import ApplicationError
+
+from sagamesh import BusinessError, Client, Pool, SagameshPlugin
+from sagamesh.errors import TaskFailed, Unserved
+from sagamesh.results import ResultStore
+from sagamesh.testing import dev_server, served
+from tests.fallback.catalog import Found, LookUp, Price, Wanted, backup, catalog, look_up, mirror, plain, price
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+_number = itertools.count()
+
+
+class Gone(BusinessError):
+    """It is sold no more."""
+
+
+@dataclass
+class Answers:
+    """What the providers answer, by SKU; an exception is raised. Each list serves one call after the other."""
+
+    catalog: dict[str, list[Any]] = field(default_factory=dict)
+    mirror: dict[str, list[Any]] = field(default_factory=dict)
+
+    async def price(self, wanted: Wanted) -> Price:
+        return self._next(self.catalog, wanted)
+
+    async def backup(self, wanted: Wanted) -> Price:
+        return self._next(self.mirror, wanted)
+
+    @staticmethod
+    def _next(known: dict[str, list[Any]], wanted: Wanted) -> Price:
+        answers = known.get(wanted.sku) or [ApplicationError("unreachable", type="Down")]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Price)
+        return answer
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client() -> AsyncIterator[Client]:
+    async with dev_server(SagameshPlugin(passthrough=("tests",))) as server:
+        yield Client(server.client)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def answers(client: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Answers]:
+    made = Answers()
+    url = f"sqlite:///{tmp_path_factory.mktemp('results') / 'results.db'}"
+    async with (
+        ResultStore.open(url) as results,
+        served(
+            client.temporal,
+            Pool(catalog, results=results).serve(price, made.price).serve(plain, made.price),
+            Pool(mirror).serve(backup, made.backup),
+            Pool(look_up.queue).host(look_up, LookUp),
+        ),
+    ):
+        yield made
+
+
+async def _found(client: Client, sku: str) -> Found:
+    handle = await client.start(look_up, Wanted(sku=sku), id=f"look-{next(_number)}")
+    return await handle.result()
+
+
+async def test_an_answer_is_no_degraded_one(client: Client, answers: Answers) -> None:
+    answers.catalog["a"] = [Price(cents=100)]
+    assert await _found(client, "a") == Found(price=Price(cents=100), shown="")
+
+
+async def test_a_failure_that_passes_is_retried_before_anything_else(client: Client, answers: Answers) -> None:
+    answers.catalog["b"] = [ApplicationError("busy", type="Down"), Price(cents=100)]
+    assert (await _found(client, "b")).price.degraded is None
+
+
+async def test_the_next_provider_answers_and_the_result_says_so(client: Client, answers: Answers) -> None:
+    answers.mirror["c"] = [Price(cents=90)]
+    found = await _found(client, "c")
+    why = found.price.degraded
+    assert (found.price.cents, why and (why.by, why.type, why.because)) == (90, ("mirror.price", "Down", "unreachable"))
+    assert found.shown == "degraded: by mirror.price, because of Down: unreachable"
+
+
+async def test_then_the_last_result_with_its_age(client: Client, answers: Answers) -> None:
+    answers.catalog["d"] = [Price(cents=80), ApplicationError("unreachable", type="Down")]
+    assert (await _found(client, "d")).price.degraded is None
+    found = await _found(client, "d")
+    why = found.price.degraded
+    assert (found.price.cents, why and why.by) == (80, "kept")
+    assert why is not None
+    assert why.age_seconds is not None
+    assert why.age_seconds >= 0
+
+
+async def test_then_the_default(client: Client, answers: Answers) -> None:
+    found = await _found(client, "nobody knows it")
+    assert (found.price.cents, found.price.degraded and found.price.degraded.by) == (0, "default")
+
+
+async def test_a_refusal_is_an_answer(client: Client, answers: Answers) -> None:
+    answers.catalog["e"] = [Gone("sold no more")]
+    answers.mirror["e"] = [Price(cents=70)]
+    with pytest.raises(TaskFailed) as caught:
+        await _found(client, "e")
+    assert caught.value.failure.type == "Gone"
+
+
+async def test_when_nothing_is_left_the_first_failure_counts(client: Client, answers: Answers) -> None:
+    answers.catalog["plain"] = [ApplicationError("the catalog is down", type="Down")]
+    answers.mirror["plain"] = [ApplicationError("the mirror is down", type="MirrorDown")]
+    with pytest.raises(TaskFailed) as caught:
+        await _found(client, "plain")
+    assert (caught.value.failure.type, caught.value.failure.step) == ("Down", "catalog.plain")
+
+
+async def test_a_refusal_by_the_next_provider_is_an_answer_too(client: Client, answers: Answers) -> None:
+    answers.mirror["plain gone"] = [Gone("sold no more")]
+    with pytest.raises(TaskFailed) as caught:
+        await _found(client, "plain gone")
+    assert caught.value.failure.type == "Gone"
+
+
+async def test_with_nobody_alive_the_caller_degrades_without_a_call() -> None:
+    async with (
+        dev_server(SagameshPlugin(passthrough=("tests",))) as server,
+        served(server.client, Pool(look_up.queue).host(look_up, LookUp)),
+    ):
+        found = await _found(Client(server.client), "alone")
+    why = found.price.degraded
+    assert (found.price.cents, why and (why.by, why.type)) == (0, ("default", "TimeoutError"))
+
+
+async def test_a_pool_that_must_keep_results_needs_a_store(tmp_path: Path) -> None:
+    pool = Pool(catalog).serve(price, Answers().price).serve(plain, Answers().price)
+    with pytest.raises(Unserved, match=r"catalog\.price keeps results: give the pool a store"):
+        pool.check()
