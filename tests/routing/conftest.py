@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest_asyncio
 from temporalio import client as temporal
@@ -12,7 +14,7 @@ from temporalio import client as temporal
 from sagamesh import Agent, BusinessError, Client, Pool, SagameshPlugin, current_call
 from sagamesh.testing import dev_server, served
 from tests.support.routing import routing_pool
-from tests.support.zones import Goods, Routed, Taken, mesh, release, reserve, routed
+from tests.support.zones import Empty, Goods, Routed, Taken, count, mesh, release, reserve, routed
 
 
 class SoldOut(BusinessError):
@@ -25,8 +27,8 @@ class Depots:
 
     client: Client
     log: list[tuple[str, str, str]] = field(default_factory=list)
-    hold: asyncio.Event | None = None
-    """Calls wait for this before they take anything."""
+    before: Callable[[str], Awaitable[None]] | None = None
+    """Awaited, with the queue, before a call takes anything."""
 
     @property
     def temporal(self) -> temporal.Client:
@@ -37,8 +39,8 @@ class Depots:
 
         async def take(goods: Goods) -> Taken:
             key = current_call().key.rpartition("/")[2]
-            if self.hold is not None:
-                await self.hold.wait()
+            if self.before is not None:
+                await self.before(agent.queue)
             if goods.sku == "none":
                 raise SoldOut("sold out")
             self.log.append(("reserve", agent.queue, key))
@@ -49,7 +51,27 @@ class Depots:
             self.log.append(("release", agent.queue, key))
             return Taken(where=agent.queue, key=key)
 
-        return Pool(agent, slots=slots).serve(reserve, take).serve(release, give_back)
+        async def tell(_: Empty) -> Taken:
+            return Taken(where=agent.queue)
+
+        return Pool(agent, slots=slots).serve(reserve, take).serve(release, give_back).serve(count, tell)
+
+    @asynccontextmanager
+    async def mortal(self, pool: Pool) -> AsyncIterator[Callable[[], None]]:
+        """Serve while the block runs, or until the function is called: then the process is as good as dead."""
+        pool.configure(slots=10, grace=timedelta(0))
+        workers = pool.workers(self.temporal)
+        dying: list[asyncio.Task[None]] = []
+
+        def die() -> None:
+            dying.extend(asyncio.create_task(worker.shutdown()) for worker in workers)
+
+        running = [asyncio.create_task(worker.run()) for worker in workers]
+        try:
+            yield die
+        finally:
+            await asyncio.gather(*dying, *(worker.shutdown() for worker in workers))
+            await asyncio.gather(*running)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

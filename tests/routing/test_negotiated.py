@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from datetime import timedelta
 
 import pytest
+from temporalio import activity
+from temporalio.worker import Replayer, Worker
 
-from sagamesh.routing import NegotiatedRequest, NegotiatedResult, negotiated
+from sagamesh import SagameshPlugin
+from sagamesh.errors import TaskCancelled, TaskFailed
+from sagamesh.routing import Bid, Decision, NegotiatedRequest, NegotiatedResult, Offer, negotiated
+from sagamesh.routing.negotiation import Negotiated
+from sagamesh.status import StepState
 from sagamesh.testing import served
 from tests.routing.conftest import Depots
 from tests.support.zones import EU, US
@@ -43,3 +51,168 @@ async def test_explained(depots: Depots) -> None:
     assert explained.state == "decided"
     assert {each.bid.queue for each in explained.bids} == {"depot.eu", "depot.us"}
     assert [(award.queue, award.state) for award in explained.awards] == [("depot.us", "done")]
+
+
+async def test_who_is_too_busy_to_look_at_an_offer_does_not_get_the_call(depots: Depots) -> None:
+    release = asyncio.Event()
+    taken = asyncio.Event()
+
+    async def hold(queue: str) -> None:
+        if queue == "depot.us":
+            taken.set()
+            await release.wait()
+
+    depots.before = hold
+    async with served(depots.temporal, depots.pool(EU), depots.pool(US, slots=1)):
+        first = await depots.client.start(negotiated, request(need={"zones": ["us"]}), id=next(_ids))
+        await taken.wait()
+        result = await start(depots, request(bid_seconds=0.5))
+        release.set()
+        assert (await first.result()).queue == "depot.us"
+    assert result.queue == "depot.eu"
+    assert [each.bid.queue for each in result.bids] == ["depot.eu"]
+    assert result.told == ()
+
+
+async def test_when_nobody_bids_the_reasons_say_so(depots: Depots) -> None:
+    release = asyncio.Event()
+    taken = asyncio.Event()
+
+    async def hold(queue: str) -> None:
+        taken.set()
+        await release.wait()
+
+    depots.before = hold
+    async with served(depots.temporal, depots.pool(EU, slots=1)):
+        first = await depots.client.start(negotiated, request(need={"zones": ["eu"]}), id=next(_ids))
+        await taken.wait()
+        with pytest.raises(TaskFailed) as caught:
+            await start(depots, request(need={"zones": ["eu"]}, bid_seconds=0.5, wait_seconds=0))
+        release.set()
+        await first.result()
+    failed = caught.value.failure
+    assert failed.type == "NoRoute"
+    assert "depot.eu: NoBid: it did not answer the offer within 0.5 s" in failed.message
+    decision = Decision.model_validate(failed.details["decision"])
+    assert {each.candidate.queue for each in decision.refused} == {"depot.eu", "depot.us"}
+
+
+async def test_a_winner_that_dies_before_it_begins_is_replaced_without_an_undo(depots: Depots) -> None:
+    """Nothing began, so nothing needs to be undone, although the request names an undo."""
+    doomed: list[asyncio.Task[None]] = []
+
+    @activity.defn(name="sagamesh.bid")
+    async def last_bid(offer: Offer) -> Bid:
+        doomed.append(asyncio.create_task(worker.shutdown()))  # asks for no more work, but lets this finish
+        await asyncio.sleep(0.3)
+        return Bid(queue="depot.us", worker="doomed", in_use=0, slots=1, cost=0)
+
+    worker = Worker(
+        depots.temporal,
+        task_queue="depot.us",
+        activities=[last_bid],
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    )
+    running = asyncio.create_task(worker.run())
+    async with served(depots.temporal, depots.pool(EU)):
+        result = await start(depots, request(start_seconds=1, undo="release"))
+    await running
+    assert result.queue == "depot.eu"
+    [replaced] = result.replaced
+    assert (replaced.queue, replaced.undone, replaced.failure.type) == ("depot.us", False, "TimeoutError")
+    assert depots.log == [("reserve", "depot.eu", "depot.reserve#2")]
+
+
+async def test_a_winner_that_dies_at_work_is_undone_there_and_replaced_meanwhile(depots: Depots) -> None:
+    begun = asyncio.Event()
+
+    async def die_in(queue: str) -> None:
+        if queue == "depot.us" and not begun.is_set():
+            begun.set()
+            die()
+            await asyncio.sleep(60)
+
+    depots.before = die_in
+    async with served(depots.temporal, depots.pool(EU)):
+        async with depots.mortal(depots.pool(US)) as die:
+            handle = await depots.client.start(negotiated, request(start_seconds=1, undo="release"), id=next(_ids))
+            await begun.wait()
+        while not depots.log:  # the next bidder serves it while the undo still waits  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert depots.log == [("reserve", "depot.eu", "depot.reserve#2")]
+        assert (await handle.status()).steps[0].state is StepState.UNDOING
+        async with served(depots.temporal, depots.pool(US)):
+            result = await handle.result()
+    assert result.queue == "depot.eu"
+    assert [(each.queue, each.undone) for each in result.replaced] == [("depot.us", True)]
+    # The undo carries the key of the call that was lost, so it leaves its mark for an attempt that comes late.
+    assert depots.log == [("reserve", "depot.eu", "depot.reserve#2"), ("release", "depot.us", "depot.reserve")]
+
+
+async def test_without_an_undo_a_call_that_may_have_begun_stays_where_it_is(depots: Depots) -> None:
+    begun = asyncio.Event()
+
+    async def die_in(queue: str) -> None:
+        if queue == "depot.us" and not begun.is_set():
+            begun.set()
+            die()
+            await asyncio.sleep(60)
+
+    depots.before = die_in
+    async with served(depots.temporal, depots.pool(EU)):
+        async with depots.mortal(depots.pool(US)) as die:
+            handle = await depots.client.start(negotiated, request(start_seconds=1), id=next(_ids))
+            await begun.wait()
+        await asyncio.sleep(2)  # longer than the call may wait to be begun
+        assert depots.log == []
+        async with served(depots.temporal, depots.pool(US)):
+            result = await handle.result()
+    assert result.queue == "depot.us"
+    assert depots.log == [("reserve", "depot.us", "depot.reserve")]
+
+
+async def test_an_answer_is_no_death(depots: Depots) -> None:
+    async with served(depots.temporal, depots.pool(EU), depots.pool(US)):
+        with pytest.raises(TaskFailed) as caught:
+            await start(depots, request(input={"sku": "none"}, undo="release"))
+    assert caught.value.failure.type == "SoldOut"
+    # As in a saga, also the step that failed is undone: what is heard of a call is not all that may have happened.
+    assert depots.log == [("release", "depot.us", "depot.reserve")]
+
+
+@pytest.mark.parametrize(("undo", "kind"), [("relase", "UnknownName"), ("count", "InvalidInput")])
+async def test_an_undo_that_does_not_fit_is_refused_before_any_offer(depots: Depots, undo: str, kind: str) -> None:
+    async with served(depots.temporal, depots.pool(EU)):
+        with pytest.raises(TaskFailed) as caught:
+            await start(depots, request(undo=undo))
+    assert caught.value.failure.type == kind
+    assert depots.log == []
+
+
+async def test_a_cancel_while_the_call_runs_undoes_it(depots: Depots) -> None:
+    begun = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def hold(_: str) -> None:
+        begun.set()
+        await go_on.wait()
+
+    depots.before = hold
+    async with served(depots.temporal, depots.pool(US)):
+        handle = await depots.client.start(negotiated, request(undo="release"), id=next(_ids))
+        await begun.wait()
+        await depots.temporal.get_workflow_handle(handle.id).cancel()
+        go_on.set()  # it finishes in spite of the request
+        with pytest.raises(TaskCancelled):
+            await handle.result()
+    assert depots.log == [("reserve", "depot.us", "depot.reserve"), ("release", "depot.us", "depot.reserve")]
+
+
+async def test_all_of_them_replay(depots: Depots) -> None:
+    replayer = Replayer(workflows=[Negotiated], plugins=[SagameshPlugin(passthrough=("tests",))])
+    replayed = 0
+    async for execution in depots.temporal.list_workflows("WorkflowType = 'Negotiated'"):
+        history = await depots.temporal.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history()
+        await replayer.replay_workflow(history)
+        replayed += 1
+    assert replayed >= 9

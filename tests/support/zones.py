@@ -20,6 +20,10 @@ class Goods(Message):
     quantity: int = 1
 
 
+class Empty(Message):
+    """Nothing."""
+
+
 class Taken(Message):
     """Where it was taken, under which key."""
 
@@ -39,6 +43,7 @@ _RETRY = Retry(attempts=3, first=milliseconds(50), most=milliseconds(50))
 depot = Agent("depot", tags=["cold"])
 reserve = depot.capability("reserve", takes=Goods, returns=Taken, timeout=seconds(2), retry=_RETRY)
 release = depot.capability("release", takes=Goods, returns=Taken, timeout=seconds(2), retry=_RETRY)
+count = depot.capability("count", takes=Empty, returns=Taken, timeout=seconds(2), queue_timeout=seconds(1))
 EU = depot.in_zone("eu", cost=2)
 US = depot.in_zone("us", tags=["big"], cost=1)
 shed = Agent("shed", version="2.1.0")

@@ -28,6 +28,7 @@ _OFFER_STANDS: Final = 10.0
 class Bidder(Interceptor):
     """Counts and times the calls of one process, and bids by that.
 
+    - `in_use`: calls that it serves now.
     - `cost`: what the contract says of one call. `slots`: calls at a time in this process. `identity`: the process, as
       the server knows it.
     """
@@ -39,9 +40,14 @@ class Bidder(Interceptor):
         self._identity = identity
         self._slots = slots
         self._clock = clock
-        self._in_use = 0
+        self.in_use = 0
         self._took: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
         self._offers: dict[tuple[str, str], float] = {}
+
+    def latency(self, capability: str) -> float | None:
+        """The mean of the last answered calls of a capability, in milliseconds; None when there was none."""
+        took = self._took.get(capability)
+        return round(1000 * sum(took) / len(took), 2) if took else None
 
     @property
     def activities(self) -> list[Callable[..., Any]]:
@@ -54,14 +60,13 @@ class Bidder(Interceptor):
         info = activity.info()
         now = self._clock()
         self._offers = {key: until for key, until in self._offers.items() if until > now}
-        took = self._took.get(offer.capability)
         made = Bid(
             queue=info.task_queue,
             worker=self._identity,
-            in_use=self._in_use,
+            in_use=self.in_use,
             slots=self._slots(),
             offers=len(self._offers),
-            latency_ms=round(1000 * sum(took) / len(took), 2) if took else None,
+            latency_ms=self.latency(offer.capability),
             cost=self._cost,
         )
         self._offers[(offer.task, offer.capability)] = now + _OFFER_STANDS
@@ -81,13 +86,13 @@ class Bidder(Interceptor):
     def call(self, task: str, capability: str) -> Iterator[None]:
         """Count and time a call of this process while the block runs; only calls that are answered are averaged."""
         self._offers.pop((task, capability), None)
-        self._in_use += 1
+        self.in_use += 1
         began = self._clock()
         try:
             yield
             self._took[capability].append(self._clock() - began)
         finally:
-            self._in_use -= 1
+            self.in_use -= 1
 
 
 class _Timed(ActivityInboundInterceptor):
