@@ -13,6 +13,8 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, Describe
 from temporalio.client import Client
 
 from sagamesh.app import App
+from sagamesh.breaker.gate import holding
+from sagamesh.breaker.notice import Notice
 from sagamesh.limits.tenant_rate import rate_in_force
 
 __all__ = ["Backlog", "Kind", "Limit", "QueueState", "describe_app", "describe_queue", "state_of"]
@@ -55,6 +57,7 @@ class QueueState:
     - `added`, `dispatched`: tasks a second, as the server averages them.
     - `by_priority`: the backlog again, where something waits, the first priority first.
     - `limit`, `tenant_limit`: rates in force, for the queue and for each tenant; None for none.
+    - `breakers`: those that hold it, with since when and why; none while calls go on.
     - `limited`: whether a limit holds tasks back right now.
     """
 
@@ -71,6 +74,7 @@ class QueueState:
     limit: Limit | None = None
     tenant_limit: float | None = None
     limited: bool = False
+    breakers: tuple[Notice, ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -128,6 +132,7 @@ def state_of(answer: DescribeTaskQueueResponse, now: datetime, *, serves: str, k
         limit=_limit(answer),
         tenant_limit=None if tenants is None else tenants.rate,
         limited=stats.rate_limiting_active,
+        breakers=tuple(holding(answer.config.queue_rate_limit).values()),
     )
 
 

@@ -12,6 +12,7 @@ from temporalio import client as temporal
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
+from sagamesh.breaker.held import with_holds
 from sagamesh.errors import InvalidInput, Refused, SagameshError, TaskCancelled, TaskFailed, TaskNotFound
 from sagamesh.failure import Failure, failure_of, field_problems
 from sagamesh.reply import OVERDUE, reply
@@ -81,7 +82,8 @@ class TaskHandle(Generic[Out]):
         Raises:
             TaskNotFound, ServerUnreachable: as they say.
         """
-        return await self._ask(load_timeline(self._temporal, self._client.data_converter))
+        found = await self._ask(load_timeline(self._temporal, self._client.data_converter))
+        return await self._ask(with_holds(self._client, found))
 
     async def explain(self) -> tuple[Explanation, ...]:
         """Why its calls went where they went: each routing decision, in their order. Needs no worker.

@@ -28,12 +28,10 @@ from sagamesh.breaker.contract import declared_breakers
 from sagamesh.breaker.line import Line
 from sagamesh.breaker.machine import Outcome
 from sagamesh.breaker.watch import Watch
+from sagamesh.fallback import BREAKER_OPEN
 from sagamesh.policy import Retry
 
-__all__ = ["BREAKER_OPEN", "BreakerInterceptor"]
-
-BREAKER_OPEN: Final = "BreakerOpen"
-"""The type of the error with which a call is put off."""
+__all__ = ["BreakerInterceptor"]
 
 _SPREAD: Final = 0.1
 """Which share of the wait is added at most, so that calls which were put off do not come back all at once."""
@@ -43,10 +41,11 @@ _LONGEST_SPREAD: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Guarded:
-    """A capability with a breaker: its line, and the attempts of its policy."""
+    """A capability with a breaker: its line, the attempts of its policy, and whether its callers fall back at once."""
 
     line: Line
     retry: Retry
+    falls_back: bool
 
 
 class BreakerInterceptor(Interceptor):
@@ -62,7 +61,8 @@ class BreakerInterceptor(Interceptor):
             line = Line(declared, identity=client.identity, meter=_meter(client), tell=self._watch.tell)
             self._watch.lines.append(line)
             for type in declared.capabilities:
-                self._guarded[type] = _Guarded(line, agent.find(type.partition(".")[2]).policy.retry)
+                capability = agent.find(type.partition(".")[2])
+                self._guarded[type] = _Guarded(line, capability.policy.retry, bool(capability.fallback))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -89,6 +89,7 @@ class _Guard(ActivityInboundInterceptor):
         self._attempts = read_attempts(self._info.attempt, self._info.heartbeat_details)
         self._line = guarded.line
         self._retry = guarded.retry
+        self._falls_back = guarded.falls_back
         self._watch = watch
         self._told = False
 
@@ -145,8 +146,8 @@ class _Guard(ActivityInboundInterceptor):
 
     def _again(self, error: Exception) -> ApplicationError:
         """The same error, saying when the next attempt may come; final when there is none left."""
-        last = self._attempts.real >= self._retry.attempts
         wait = self._line.wait()
+        last = self._attempts.real >= self._retry.attempts or (wait is not None and self._falls_back)
         asked = error.next_retry_delay if isinstance(error, ApplicationError) else None
         delay = asked
         if wait is not None:
@@ -174,7 +175,8 @@ class _Guard(ActivityInboundInterceptor):
             + (f" (it opened on {line.cause})" if line.cause else ""),
             {"breaker": line.declared.key, "queue": line.declared.queue},
             type=BREAKER_OPEN,
-            next_retry_delay=timedelta(seconds=self._spread(wait)),
+            non_retryable=self._falls_back,
+            next_retry_delay=None if self._falls_back else timedelta(seconds=self._spread(wait)),
             category=ApplicationErrorCategory.BENIGN,
         )
 

@@ -215,6 +215,8 @@ def _notes(entry: Entry, now: datetime) -> Iterator[str]:
         yield f"attempt {entry.attempts + 1} in {span(entry.next_attempt - now)}"
     elif entry.state is State.RETRYING and entry.kind is not Kind.BUG:
         yield f"attempt {entry.attempts + 1} waits for a worker"
+    if entry.held:
+        yield entry.held
     if entry.open and entry.until is not None:
         yield f"until {clock(entry.until)}"
 

@@ -32,6 +32,7 @@ def agents(
     All of it comes from the server itself. A limit with a star was set there, not by the contract.
     """
     from sagamesh.app import load_app
+    from sagamesh.cli.breaker import state_text
     from sagamesh.cli.waiting import backlog_text, limit_text, print_waiting, queues_named
     from sagamesh.discovery import QueueState, describe_app
     from sagamesh.waiting import WaitingCalls, waiting_calls
@@ -66,10 +67,12 @@ def agents(
             f"{state.dispatched:g}/s",
             limit_text(state),
             f"{(now - state.last_seen).total_seconds():.0f} s ago" if state.last_seen else "never",
+            ", ".join(state_text(notice) for notice in state.breakers),
         )
         for state in found
     ]
-    output.print_table(("agent", "state", "workers", "backlog", "oldest", "added", "done", "limit", "last seen"), rows)
+    columns = ("agent", "state", "workers", "backlog", "oldest", "added", "done", "limit", "last seen", "breaker")
+    output.print_table(columns, rows)
 
 
 def worker(

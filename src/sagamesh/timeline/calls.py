@@ -51,6 +51,7 @@ class Calls:
             state=State.WAITING,
             at=moment(event.event_time),
             summary=self._values.summary(event),
+            queue=attributes.task_queue.name,
         )
 
     def activity_task_started(

@@ -67,6 +67,7 @@ class Entry:
     - `worker`: who had the last attempt; `by`, `reason`: who decided or asked, and why.
     - `failure`: what went wrong last. `next_attempt`, `until`: what it waits for.
     - `undone`: what became of a step in compensation; None where nobody undid it.
+    - `queue`: on which it was put. `held`: why nobody gets it from there, where breakers hold that queue.
     """
 
     kind: Kind
@@ -85,6 +86,8 @@ class Entry:
     next_attempt: datetime | None = None
     until: datetime | None = None
     undone: StepState | None = None
+    queue: str = ""
+    held: str = ""
 
     @property
     def open(self) -> bool:
