@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sagamesh.load.record import Record
@@ -21,7 +23,7 @@ _log = logging.getLogger("sagamesh.load")
 async def violations(app: App, record: Record, environment: Mapping[str, str]) -> list[str]:
     """What the app's check finds; empty when all is right, or the app has none.
 
-    A check that cannot be made proves nothing, so it counts as a violation; its traceback goes to the log.
+    A check that cannot be made proves nothing, so it counts as a violation, which says where it ended.
 
     Raises:
         DefinitionError: when the check cannot be imported.
@@ -32,8 +34,10 @@ async def violations(app: App, record: Record, environment: Mapping[str, str]) -
     try:
         return list(await check(record, environment))
     except Exception as error:
-        _log.exception("the check %s ended in an error", app.checks)
-        return [f"the check {app.checks} could not be made: {type(error).__name__}: {error}"]
+        _log.debug("the check %s ended in an error", app.checks, exc_info=True)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        return [f"the check {app.checks} could not be made: {type(error).__name__}: {error} ({place})"]
 
 
 def pool_environment(state: StackState | None) -> dict[str, str]:
