@@ -30,19 +30,29 @@ _SETTLING = 3 * RATE
 
 _PATIENCE = 60.0
 _TOLERANCE = 0.1
-_HANDOVER = 0.1
-"""Seconds from the end of one call to the beginning of the next in the same slot, on a busy machine."""
-
 _ids = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """Single tasks, in seconds: alone, behind a backlog, and how long each waited for its turn there."""
+    """Single tasks, in seconds: alone, behind a backlog, and how long each waited for its turn there.
+
+    - `before`: calls of others that began while it waited.
+    """
 
     alone: float
     delayed: list[float]
     waits: list[float]
+    before: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Single:
+    """One task: how long it took in seconds, and when its call was put on the queue and taken, in ns since 1970."""
+
+    whole: float
+    scheduled: int
+    began: int
 
 
 async def measure(folder: Path, *, seconds: int, tasks: int, singles: int) -> Report:
@@ -68,7 +78,7 @@ async def measure(folder: Path, *, seconds: int, tasks: int, singles: int) -> Re
             f"{what}: a single task waits for its turn {statistics.median(found.waits) * 1000:.0f} ms (at most "
             f"{max(found.waits) * 1000:.0f} ms) behind {tasks} tasks whose call takes {SERVICE_SECONDS * 1000:.0f} ms, "
             f"one at a time; in all it takes {statistics.median(found.delayed) * 1000:.0f} ms, alone "
-            f"{found.alone * 1000:.0f} ms"
+            f"{found.alone * 1000:.0f} ms; calls of others that began meanwhile: {', '.join(map(str, found.before))}"
             for what, found in (("another tenant", tenants), ("first priority over last", priorities))
         ),
         f"load average before: {busy:.1f}",
@@ -77,8 +87,8 @@ async def measure(folder: Path, *, seconds: int, tasks: int, singles: int) -> Re
     below = [Goal(f"rate of {count}", at_most=RATE * (1 + _TOLERANCE)) for count in rates]
     checks = [*zip(within, rates.values(), strict=True), *zip(below, rates.values(), strict=True)]
     for what, found in (("tenant", tenants), ("priority", priorities)):
-        # One call is being served when the single one comes, whatever its order.
-        checks.append((Goal(f"wait by {what}, s", at_most=SERVICE_SECONDS + _HANDOVER), max(found.waits)))
+        # Counted, not timed: what a call of 100 ms takes on a busy machine is another matter.
+        checks.append((Goal(f"calls of others that went first, by {what}", at_most=1), max(found.before)))
     return Report(
         bench="limits",
         rows=rows,
@@ -129,26 +139,28 @@ async def _delays(
     async with _hall(folder, name) as (fleet, address, client):
         fleet.start_module("desk", "benchmarks.limit_worker", "desk", address)
         await _until(fleet, client, "desk", lambda state: bool(state.workers))
-        alone = [(await _timed(fleet, client, *other(-number)))[0] for number in range(1, 12)]
+        alone = [(await _timed(fleet, client, *other(-number))).whole for number in range(1, 12)]
         print(f"{name}: {tasks} tasks before {singles} single ones ...", flush=True)
         tenant, priority = busy_one
         await asyncio.gather(
             *(_start(client, "desk.call", tenant, priority=priority) for _ in range(tasks)),
         )
         delayed = [await _timed(fleet, client, *other(number)) for number in range(singles)]
+        began = [int(line.split()[1]) for line in fleet.output("desk").splitlines() if line.startswith("began ")]
         state = await describe_queue(client.temporal, "desk", "agent", "desk")
         if not state.backlog:
             raise BenchFailed(f"{name}: nothing waited any more when the last single task was served; take more tasks")
     return Delays(
         # The first few warm the connections up.
         alone=statistics.median(alone[3:]),
-        delayed=[whole for whole, _ in delayed],
-        waits=[wait for _, wait in delayed],
+        delayed=[each.whole for each in delayed],
+        waits=[(each.began - each.scheduled) / 1e9 for each in delayed],
+        before=[sum(each.scheduled < other < each.began for other in began) for each in delayed],
     )
 
 
-async def _timed(fleet: Fleet, client: Client, tenant: str, priority: int) -> tuple[float, float]:
-    """How long a task takes, and how long its call waits for its turn."""
+async def _timed(fleet: Fleet, client: Client, tenant: str, priority: int) -> _Single:
+    """Run one task."""
     began = time.monotonic()
     handle = await _start(client, "desk.call", tenant, priority=priority)
     await _result(fleet, handle)
@@ -156,7 +168,7 @@ async def _timed(fleet: Fleet, client: Client, tenant: str, priority: int) -> tu
     events = (await client.temporal.get_workflow_handle(handle.id).fetch_history()).events
     [scheduled] = [e for e in events if e.HasField("activity_task_scheduled_event_attributes")]
     [started] = [e for e in events if e.HasField("activity_task_started_event_attributes")]
-    return whole, (started.event_time.ToNanoseconds() - scheduled.event_time.ToNanoseconds()) / 1e9
+    return _Single(whole, scheduled.event_time.ToNanoseconds(), started.event_time.ToNanoseconds())
 
 
 async def _start(

@@ -84,6 +84,10 @@ class Fleet:
         """Make room for another process of this name, after this one has ended."""
         self._processes.pop(name).wait()
 
+    def output(self, name: str) -> str:
+        """What one has printed so far."""
+        return (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+
     def check(self) -> None:
         """Make sure that all still run.
 
@@ -108,8 +112,7 @@ class Fleet:
         return {name: psutil.Process(process.pid).memory_info().rss for name, process in self._processes.items()}
 
     def _tail(self, name: str) -> str:
-        text = (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
-        return "\n".join(text.splitlines()[-20:])
+        return "\n".join(self.output(name).splitlines()[-20:])
 
 
 def cpu_seconds(pid: int) -> float:
