@@ -114,6 +114,7 @@ class Capability(Generic[In, Out]):
             once = policy.retry.attempts == 1
             rest = policy.retry if once else replace(policy.retry, attempts=policy.retry.attempts - 1)
             return on_the_spot(
+                self.type,
                 workflow.start_local_activity(
                     self.type,
                     arg,

@@ -7,6 +7,9 @@ already; any other is an activity on the task's own queue, which brings the hist
 cancel request or deadline takes effect only when nothing runs on the spot: the code that begins again must not be
 stopped before it comes to what it had begun the first time.
 
+So a task that runs inline is stopped later than on a queue: a cancel or deadline counts once the code rests, and a
+deadline begins to run when the code rests for the first time.
+
 A call that fails on the spot, and may be tried again, goes on as an activity on that queue, with the pauses and
 attempts of its policy: a pause must survive the process.
 """
@@ -22,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError, RetryState
 from temporalio.worker import Worker
 
 from sagamesh.errors import Unserved
@@ -79,9 +82,11 @@ def spot() -> Spot:
 
 
 def on_the_spot(
-    call: asyncio.Task[RawValue], *, pause: timedelta | None, again: Callable[[], asyncio.Task[RawValue]]
+    type: str, call: asyncio.Task[RawValue], *, pause: timedelta | None, again: Callable[[], asyncio.Task[RawValue]]
 ) -> asyncio.Task[RawValue]:
     """Follow a call that has begun on the spot; when it fails, try `again` after a pause.
+
+    It fails as a call on a queue does: with an `ActivityError` that names its type and carries the cause.
 
     - `pause`: where the failure does not ask for another; None when there is no second attempt.
     - `again`: puts the call on the task's own queue.
@@ -92,10 +97,13 @@ def on_the_spot(
     async def follow() -> RawValue:
         try:
             return await call
-        except ActivityError as error:
-            if pause is None or _is_final(error.cause):
-                raise
-            asked = error.cause.next_retry_delay if isinstance(error.cause, ApplicationError) else None
+        except FailureError as error:
+            # The engine hands on what failed on the spot without saying which call it was.
+            cause = (error.cause or error) if isinstance(error, ActivityError) else error
+            final = _is_final(cause)
+            if pause is None or final:
+                raise _failed(type, final=final) from cause
+            asked = cause.next_retry_delay if isinstance(cause, ApplicationError) else None
         finally:
             here.running -= 1
             here.unrecorded = True
@@ -118,10 +126,22 @@ def recorded(call: asyncio.Task[RawValue]) -> asyncio.Task[RawValue]:
     return asyncio.create_task(follow())
 
 
-def _is_final(cause: BaseException | None) -> bool:
+def _is_final(cause: BaseException) -> bool:
     if isinstance(cause, ApplicationError):
         return cause.non_retryable
     return isinstance(cause, CancelledError)
+
+
+def _failed(type: str, *, final: bool) -> ActivityError:
+    return ActivityError(
+        "Activity task failed",
+        scheduled_event_id=0,
+        started_event_id=0,
+        identity="",
+        activity_type=type,
+        activity_id="",
+        retry_state=RetryState.NON_RETRYABLE_FAILURE if final else RetryState.MAXIMUM_ATTEMPTS_REACHED,
+    )
 
 
 def check_inline(pools: Sequence[Pool]) -> None:
