@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.shop import APP, CommandLine, Shop, free_port, open_shop
+from tests.cli.shop import APP, SAGAMESH, CommandLine, Shop, free_port, open_shop
 
 CHECKED = (
     APP.replace("app = App(", 'app = App(\n    checks="shop_app:check",')
@@ -162,3 +164,23 @@ def test_a_check_that_cannot_be_made_is_a_violation(sagamesh: CommandLine) -> No
     ran = sagamesh("load", "Order", "--mix", mix(sagamesh.folder, GOOD), "--count", "2")
     assert ran.code == 1
     assert "the check shop_app:check could not be made: OSError: no books (shop_app.py:" in ran.out
+
+
+def test_ctrl_c_ends_it_in_order(sagamesh: CommandLine) -> None:
+    with subprocess.Popen(
+        [SAGAMESH, "load", "Order", "--mix", mix(sagamesh.folder, GOOD), "--duration", "100", "--json"],
+        cwd=sagamesh.folder,
+        env=sagamesh.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        assert " ended  " in running.stderr.readline()  # its first line about the progress
+        running.send_signal(signal.SIGINT)
+        printed, told = running.communicate(timeout=60)
+    assert running.returncode == 0, told
+    report = json.loads(printed)
+    assert (report["stopped"], report["running"], report["wrong"], report["violations"]) == (True, 0, 0, [])
+    assert report["sent"] > 0
+    assert "Begins no more, and waits for what runs." in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from mesh_agents.order import order
 from sagamesh.errors import InvalidInput
+from sagamesh.faults import Rules
 from sagamesh.load import Deck, Mix, read_mix
 from tests.support.wobble import Wobble, wobble
 
@@ -113,3 +115,17 @@ def test_inputs_are_read_as_json() -> None:
     quantity["input"]["lines"][0]["quantity"] = "1"
     with pytest.raises(InvalidInput, match=r"entries\[0\]\.input\.lines\[0\]\.quantity: "):
         Deck(Mix.model_validate({"entries": [quantity]}), order, 1)
+
+
+def test_the_examples_of_the_guide_are_right(tmp_path: Path) -> None:
+    guide = (ORDERS.parents[1] / "howto" / "load-and-chaos.md").read_text(encoding="utf-8")
+    [toml] = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "mix.toml").write_text(toml)
+    assert Deck(read_mix(tmp_path / "mix.toml"), order, 1).draw(0).expect == "completed"
+    [rules] = re.findall(r"```json\n(.*?)```", guide, re.DOTALL)
+    assert len(Rules.model_validate_json(rules).rules) == 3
+    wrong = toml.replace('total = "12.50"', 'total = "13.00"')
+    (tmp_path / "mix.toml").write_text(wrong)
+    with pytest.raises(InvalidInput) as refused:
+        Deck(read_mix(tmp_path / "mix.toml"), order, 1)
+    assert f"error: {refused.value}" in guide
