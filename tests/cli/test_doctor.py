@@ -218,6 +218,17 @@ class TestWorkers:
         shop.call(shop.client.temporal.get_workflow_handle(task_id).terminate())
 
 
+def test_tasks_that_nobody_hosts_inline(sagamesh: CommandLine, shop: Shop, new_id: Callable[[], str]) -> None:
+    task_id, queue = new_id(), "queue orders.inline"
+    started = sagamesh("start", "Order", "-i", "-", "--id", task_id, "--inline", stdin=order_json())
+    assert started.code == 0, started.err
+    shop.until(lambda: queue in checks(sagamesh("doctor", "--json")))
+    found = checks(sagamesh("doctor", "--json"))[queue]
+    assert (found["level"], found["message"]) == ("fail", f"no process hosts tasks inline; waiting: {task_id}")
+    assert "sagamesh up --inline" in found["advice"]
+    shop.call(shop.client.temporal.get_workflow_handle(task_id).terminate())
+
+
 def test_tasks_that_need_an_operator(sagamesh: CommandLine, shop: Shop, new_id: Callable[[], str]) -> None:
     task_id = new_id()
     body = order_json(payment_method="pm_no_refund")

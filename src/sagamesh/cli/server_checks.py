@@ -27,8 +27,9 @@ from sagamesh.cli.finding import Finding
 from sagamesh.cli.span import span
 from sagamesh.client import Client
 from sagamesh.connection import DEFAULT_ADDRESS, configured
-from sagamesh.discovery import QueueState, describe_app
+from sagamesh.discovery import QueueState, describe_app, describe_queue
 from sagamesh.errors import InvalidInput
+from sagamesh.inline import inline_queue
 from sagamesh.namespace import registration_command
 from sagamesh.reply import reply
 
@@ -103,6 +104,9 @@ async def server_checks(client: Client, app: App | None) -> AsyncIterator[Findin
         return
     async for finding in _tasks(client):
         yield finding
+    if app is not None:
+        async for finding in _inline(client, app):
+            yield finding
 
 
 async def _attributes(client: Client) -> Finding:
@@ -197,3 +201,16 @@ async def _tasks(client: Client) -> AsyncIterator[Finding]:
         yield Finding.fail("code", f"their own code fails, again and again: {', '.join(ids)}", advice)
     else:
         yield Finding.ok("code", "of no running task fails")
+
+
+async def _inline(client: Client, app: App) -> AsyncIterator[Finding]:
+    """Tasks that were started inline go on only where they are hosted so."""
+    for queue in dict.fromkeys(inline_queue(task.queue) for task in app.tasks):
+        state = await describe_queue(client.temporal, queue, "tasks", queue)
+        if state.alive:
+            continue
+        running = f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"
+        ids = [task.id async for task in client.list(running, limit=_SHOWN)]
+        if ids:
+            advice = "`sagamesh up --inline`, or a process that serves all of it: sagamesh worker --inline AGENT..."
+            yield Finding.fail(f"queue {queue}", f"no process hosts tasks inline; waiting: {', '.join(ids)}", advice)
