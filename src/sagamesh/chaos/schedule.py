@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Annotated, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +17,7 @@ __all__ = ["KINDS", "Fault", "Kind", "Schedule", "Targets", "schedule"]
 
 Kind: TypeAlias = Literal["kill", "pause", "lock", "delay", "error", "lose-answer"]
 
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+KINDS: Final[tuple[Kind, ...]] = ("kill", "pause", "lock", "delay", "error", "lose-answer")
 
 _SHARES: Final[Mapping[Kind, int]] = {"kill": 3, "pause": 2, "lock": 1, "delay": 1, "error": 1, "lose-answer": 1}
 """How many of a round of faults are of each kind. Kills are what happens most, and what is hardest."""
@@ -112,7 +112,7 @@ def schedule(seed: int, minutes: float, targets: Targets, kinds: Sequence[Kind] 
     Raises:
         InvalidInput: when none of the kinds has a target, or the time is too short for any fault.
     """
-    usable = [kind for kind in KINDS if kind in kinds and targets.of(kind)]
+    usable: list[Kind] = [kind for kind in KINDS if kind in kinds and targets.of(kind)]
     if not usable:
         raise InvalidInput("the chaos", [FieldProblem(field="kinds", problem=f"{', '.join(kinds)}: nothing to hurt")])
     dice = Random(f"{seed}/{float(minutes)}")  # noqa: S311 - it must be repeatable, not secret

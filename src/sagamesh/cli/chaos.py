@@ -14,7 +14,7 @@ from sagamesh.cli.load import interrupted_by, note, print_load, telling
 
 if TYPE_CHECKING:
     from sagamesh.app import App
-    from sagamesh.chaos import Fault, Schedule
+    from sagamesh.chaos import Fault, Kind, Schedule
     from sagamesh.chaos.gameday import Outcome
     from sagamesh.load import Deck
 
@@ -99,7 +99,7 @@ def _schedule(app: App, *, seed: int | None, minutes: float, kinds: str, replay:
     targets = targets_of(app, inline=state is not None and state.inline)
     if replay is not None:
         return read_schedule(replay, targets)
-    wanted = [kind for kind in KINDS if kind in kinds.split(",")] if kinds else list(KINDS)
+    wanted: list[Kind] = [kind for kind in KINDS if not kinds or kind in kinds.split(",")]
     unknown = [word for word in kinds.split(",") if word not in KINDS] if kinds else []
     if unknown:
         problem = f"{', '.join(unknown)} is none of {_KINDS}"
