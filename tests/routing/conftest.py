@@ -10,11 +10,15 @@ from datetime import timedelta
 
 import pytest_asyncio
 from temporalio import client as temporal
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import RateLimit
+from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
 
 from sagamesh import Agent, BusinessError, Client, Pool, SagameshPlugin, current_call
+from sagamesh.discovery import describe_queue
 from sagamesh.testing import dev_server, served
 from tests.support.routing import routing_pool
-from tests.support.zones import Empty, Goods, Routed, Taken, count, mesh, release, reserve, routed
+from tests.support.zones import Count, Empty, Goods, Routed, Taken, count, counted, mesh, release, reserve, routed
 
 
 class SoldOut(BusinessError):
@@ -74,6 +78,31 @@ class Depots:
             await asyncio.gather(*running)
 
 
+async def eventually_backlog(depots: Depots, queue: str, count: int) -> None:
+    """Wait until the server says that at least so many calls wait; its figures are up to five seconds old."""
+    while (await describe_queue(depots.temporal, queue, "agent", queue)).backlog < count:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)  # the server has no way to tell
+
+
+async def set_rate(depots: Depots, queue: str, rate: float | None) -> None:
+    """Set a queue's own rate, as a breaker does, and wait until the server says so."""
+    request = UpdateTaskQueueConfigRequest(
+        namespace=depots.temporal.namespace,
+        identity="test",
+        task_queue=queue,
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        update_queue_rate_limit=UpdateTaskQueueConfigRequest.RateLimitUpdate(
+            rate_limit=None if rate is None else RateLimit(requests_per_second=rate), reason="test"
+        ),
+    )
+    await depots.temporal.workflow_service.update_task_queue_config(request)
+    while True:
+        limit = (await describe_queue(depots.temporal, queue, "agent", queue)).limit
+        if (None if limit is None else limit.rate) == rate:
+            return
+        await asyncio.sleep(0.1)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[temporal.Client]:
     async with dev_server(SagameshPlugin(passthrough=("tests",))) as environment:
@@ -83,5 +112,5 @@ async def server() -> AsyncIterator[temporal.Client]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def depots(server: temporal.Client) -> AsyncIterator[Depots]:
     """Nobody serves the zones yet; whoever hosts tasks does."""
-    async with served(server, Pool(routed.queue).host(routed, Routed), routing_pool(), mesh=mesh):
+    async with served(server, Pool(routed.queue).host(routed, Routed).host(counted, Count), routing_pool(), mesh=mesh):
         yield Depots(Client(server))

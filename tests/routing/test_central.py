@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import re
 
 import pytest
+from temporalio.worker import Replayer
 
+from sagamesh import SagameshPlugin
 from sagamesh.errors import TaskFailed
 from sagamesh.failure import Failure
 from sagamesh.routing import CentralRequest, CentralResult, Reason, central
+from sagamesh.routing.coordinator import Central
+from sagamesh.routing.explanation import Explanation
 from sagamesh.testing import served
-from tests.routing.conftest import Depots
+from tests.routing.conftest import Depots, eventually_backlog, set_rate
 from tests.support.zones import EU, US
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -36,9 +42,9 @@ async def test_served_where_somebody_is_alive(depots: Depots) -> None:
         result = await start(depots, request(wait_seconds=30))
     assert (result.agent, result.queue) == ("depot", "depot.us")
     assert result.result == {"where": "depot.us", "key": "depot.reserve"}
-    [dead] = result.decision.refused
-    assert dead.candidate.queue == "depot.eu"
-    assert [refusal.reason for refusal in dead.refusals] == [Reason.NOBODY_ALIVE]
+    assert {each.candidate.queue for each in result.decision.refused} == {"depot.asia", "depot.eu", "depot.moon"}
+    for dead in result.decision.refused:
+        assert [refusal.reason for refusal in dead.refusals] == [Reason.NOBODY_ALIVE]
 
 
 async def test_an_input_that_nobody_takes_is_refused_with_its_fields_before_anything_happens(depots: Depots) -> None:
@@ -55,3 +61,76 @@ async def test_a_capability_that_nobody_has(depots: Depots) -> None:
     failed = await failure(depots, request("depot.reserv"))
     assert failed.type == "UnknownName"
     assert failed.details == {"nearest": ["depot.reserve", "depot.release", "shed.reserve"]}
+
+
+async def test_while_all_are_busy_it_waits_in_line(depots: Depots) -> None:
+    """One slot, one call in it, and more that wait: the server's own backlog says that there is no room."""
+    room, taken = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: str) -> None:
+        taken.set()
+        await room.wait()
+
+    depots.before = hold
+    need = {"zones": ["eu"], "most_waiting": 1000}
+    async with served(depots.temporal, depots.pool(EU, slots=1)):
+        crowd = [
+            await depots.client.start(central, request(need=need, start_seconds=600), id=f"crowd-{n}") for n in range(4)
+        ]
+        await taken.wait()
+        await eventually_backlog(depots, "depot.eu", 3)
+        only = {"zones": ["eu"], "most_waiting": 0}
+        refused = await failure(depots, request(need=only, wait_seconds=1))
+        waiting = await depots.client.start(central, request(need=only, wait_seconds=120), id=next(_ids))
+        explained: tuple[Explanation, ...] = ()
+        while not explained or explained[0].state != "waiting":
+            explained = await waiting.explain()
+            await asyncio.sleep(0.05)
+        room.set()
+        result = await waiting.result()
+        for each in crowd:
+            await each.result()
+    assert refused.type == "NoRoute"
+    assert "nobody can serve depot.reserve within 1 s" in refused.message
+    # The server counts a call that was just handed out for a while longer, so 3 or 4.
+    assert re.search("depot.eu: Busy: [34] calls wait for each worker, allowed are 0", refused.message)
+    assert explained[0].decision is not None
+    assert "Busy" in str(explained[0].decision.explain())
+    assert result.queue == "depot.eu"
+    assert result.decision.considered[0].figures.backlog == 0
+
+
+async def test_a_held_queue_gets_nothing(depots: Depots) -> None:
+    """As an open breaker holds it: through the queue's own rate."""
+    async with served(depots.temporal, depots.pool(US)):
+        await set_rate(depots, "depot.us", 0)
+        try:
+            refused = await failure(depots, request(need={"zones": ["us"]}, wait_seconds=0))
+        finally:
+            await set_rate(depots, "depot.us", None)
+        result = await start(depots, request(need={"zones": ["us"]}))
+    assert "depot.us: Held: its queue is held, as by an open breaker" in refused.message
+    assert result.queue == "depot.us"
+
+
+async def test_a_call_that_nobody_begins_is_routed_again(depots: Depots) -> None:
+    """The server takes a worker for alive for a minute after its last question; the call finds that out earlier."""
+    async with depots.mortal(depots.pool(US)) as die:
+        await start(depots, request(need={"zones": ["us"]}))
+        die()
+    async with served(depots.temporal, depots.pool(EU)):
+        result = await start(depots, request(need={"zones": ["us", "eu"]}, start_seconds=0.5))
+    assert result.queue == "depot.eu"
+    assert depots.log[-1] == ("reserve", "depot.eu", "depot.reserve#2")
+    [passed] = [each for each in result.decision.refused if each.candidate.queue == "depot.us"]
+    assert passed.refusals[0].reason is Reason.NO_ANSWER
+
+
+async def test_all_of_them_replay(depots: Depots) -> None:
+    replayer = Replayer(workflows=[Central], plugins=[SagameshPlugin(passthrough=("tests",))])
+    replayed = 0
+    async for execution in depots.temporal.list_workflows("WorkflowType = 'Central'"):
+        history = await depots.temporal.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history()
+        await replayer.replay_workflow(history)
+        replayed += 1
+    assert replayed >= 5

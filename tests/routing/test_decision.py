@@ -304,7 +304,7 @@ def test_a_need_that_is_none(wrong: dict[str, Any], told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "left", "pause"), [(2, 60, 0.5), (3, 60, 1), (6, 60, 8), (7, 60, 10), (999, 60, 10), (3, 0.2, 0.2)]
+    ("attempt", "left", "pause"), [(2, 60, 0.5), (3, 60, 1), (5, 60, 4), (6, 60, 5), (999, 60, 5), (3, 0.2, 0.2)]
 )
 def test_pauses(attempt: int, left: float, pause: float) -> None:
     assert pause_before(attempt, timedelta(seconds=left)) == timedelta(seconds=pause)

@@ -94,7 +94,7 @@ async def test_when_nobody_bids_the_reasons_say_so(depots: Depots) -> None:
     assert failed.type == "NoRoute"
     assert "depot.eu: NoBid: it did not answer the offer within 0.5 s" in failed.message
     decision = Decision.model_validate(failed.details["decision"])
-    assert {each.candidate.queue for each in decision.refused} == {"depot.eu", "depot.us"}
+    assert len(decision.refused) == 4
 
 
 async def test_a_winner_that_dies_before_it_begins_is_replaced_without_an_undo(depots: Depots) -> None:

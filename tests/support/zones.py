@@ -8,9 +8,7 @@ from typing import Any
 from temporalio import workflow
 
 from sagamesh import Agent, Mesh, Message, Retry, Saga, Task, TaskWorkflow, milliseconds, seconds
-from sagamesh.routing import Decision, Need, route
-
-__all__ = ["EU", "US", "Asked", "Goods", "Routed", "Taken", "depot", "mesh", "release", "reserve", "routed", "shed"]
+from sagamesh.routing import Decision, Need, gather_parts, route
 
 
 class Goods(Message):
@@ -46,10 +44,12 @@ release = depot.capability("release", takes=Goods, returns=Taken, timeout=second
 count = depot.capability("count", takes=Empty, returns=Taken, timeout=seconds(2), queue_timeout=seconds(1))
 EU = depot.in_zone("eu", cost=2)
 US = depot.in_zone("us", tags=["big"], cost=1)
+ASIA = depot.in_zone("asia")
+MOON = depot.in_zone("moon")
 shed = Agent("shed", version="2.1.0")
 shed_reserve = shed.capability("reserve", takes=Goods, returns=Taken, timeout=seconds(2), scopes=["shed:use"])
 
-mesh = Mesh(EU, US, shed)
+mesh = Mesh(EU, US, ASIA, MOON, shed)
 
 routed = Task("Routed", takes=Asked, returns=Taken, queue="routed-tests", uses=(depot,))
 
@@ -78,3 +78,38 @@ class Routed(TaskWorkflow):
             if asked.fails:
                 await saga.step(where.on(reserve), Goods(sku="none"))
         return taken
+
+
+class Zones(Message):
+    """Which zones are asked."""
+
+    zones: tuple[str, ...]
+    sku: str
+
+
+class Counted(Message):
+    """What they answered."""
+
+    complete: bool
+    results: tuple[str, ...]
+    failures: tuple[str, ...]
+
+
+counted = Task("Counted", takes=Zones, returns=Counted, queue="routed-tests", uses=(depot,))
+
+
+@workflow.defn(name=counted.name)
+class Count(TaskWorkflow):
+    """Asks each zone."""
+
+    task = counted
+
+    @workflow.run
+    async def run(self, asked: Zones) -> Counted:
+        """Ask all, side by side."""
+        parts = await gather_parts([count.in_zone(zone) for zone in asked.zones], Empty())
+        return Counted(
+            complete=parts.complete,
+            results=tuple(answer.where for answer in parts.results),
+            failures=tuple(f"{part.queue}: {part.failure}" for part in parts.failures),
+        )

@@ -25,7 +25,8 @@ from sagamesh.routing.terms import Terms
 
 __all__ = ["Router", "pause_before"]
 
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.5), timedelta(seconds=10)
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.5), timedelta(seconds=5)
+"""The server's figures are up to five seconds old: to ask more often than that, for long, is of no use."""
 
 _ANSWER: Final = ApplicationErrorCategory.BENIGN
 """No stack trace in the worker's log: that nobody would do is an answer, not an incident."""
