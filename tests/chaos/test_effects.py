@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from mesh_workers import app
-from sagamesh.chaos import Fault, guardian
+from sagamesh.chaos import Fault, Schedule, guardian
 from sagamesh.chaos.effects import Effects
 from sagamesh.chaos.stack import OwnStack
 from sagamesh.errors import DefinitionError, Refused
@@ -183,6 +183,8 @@ def test_only_a_stack_that_is_ready_is_found(scripts: ScriptStack, monkeypatch: 
         find()
     scripts.up([("a", "pool", "plain")])
     assert find().process("a") is not None
+    faults = (Fault(at=0, kind="kill", target="a"), Fault(at=0, kind="pause", target="b", seconds=1))
+    assert find().absent(Schedule(seed=1, minutes=1, faults=faults)) == {"b"}
     find().faults.write_text("{}")
     with pytest.raises(Refused, match="holds rules of faults already"):
         find()

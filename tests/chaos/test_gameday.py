@@ -16,8 +16,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mesh_agents.order import OrderResult
+from mesh_workers.checks import check
+from sagamesh.errors import InvalidInput
+from sagamesh.load import Ended
 from tests.stack.conftest import eventually
 from tests.whole.conftest import ROOT, SAGAMESH, Stack
+from tests.whole.orders import one_line
 
 SEED = os.environ.get("SAGAMESH_TEST_SEED", "2026")
 MINUTES = float(os.environ.get("SAGAMESH_TEST_MINUTES", "3"))
@@ -57,6 +62,29 @@ def test_orders_survive_everything(stack: Stack) -> None:
     [saved] = (stack.folder / "chaos").iterdir()
     assert json.loads(saved.read_text()) == report["schedule"]
     assert not (stack.folder / "faults.json").exists()
+
+
+@pytest.mark.asyncio
+async def test_the_check_sees_what_is_wrong(stack: Stack) -> None:
+    request = one_line()
+    paid = OrderResult(order_id="o", payment_id="p", reservation_id="r", total=request.money, notified=True)
+    sources = stack.sources
+    environment = {
+        "SAGAMESH_PAYMENT_URL": sources.gateway,
+        "SAGAMESH_MAIL_SANDBOX": sources.mailbox,
+        "SAGAMESH_INVENTORY_DATABASE": sources.inventory,
+    }
+    assert await check([Ended("never-sent", "book", request, "Declined")], environment) == []
+    assert await check([Ended("never-sent", "book", request, "completed", paid)], environment) == [
+        "never-sent: the gateway kept 0 minor units, should be 1250",
+        "never-sent: completed, but its reservation is none",
+        "never-sent: 0 mails, should be 1",
+    ]
+    assert await check([Ended("lost", "book", request, "TimeoutError")], environment) == [
+        "lost: ended as TimeoutError, which no order should"
+    ]
+    with pytest.raises(InvalidInput, match="SAGAMESH_MAIL_SANDBOX: is not set"):
+        await check([], {})
 
 
 def processes(stack: Stack) -> list[psutil.Process]:

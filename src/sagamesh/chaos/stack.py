@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sagamesh.app import App, project_root
-from sagamesh.chaos.schedule import Targets
+from sagamesh.chaos.schedule import Schedule, Targets
 from sagamesh.errors import DefinitionError, Refused
 from sagamesh.faults import VARIABLE
 from sagamesh.load.check import pool_environment
@@ -97,6 +97,11 @@ class OwnStack:
             if part.name == name and part.stage is Stage.READY and part.process is not None:
                 return part.process.find()
         return None
+
+    def absent(self, schedule: Schedule) -> set[str]:
+        """The processes that a schedule would hurt and that are no part of this stack."""
+        hurt = {fault.target for fault in schedule.faults if fault.kind in ("kill", "pause")}
+        return hurt - {part.name for part in self.state.parts}
 
     def parts(self) -> list[PartState]:
         """The parts as they are now; none when the supervisor is gone, or is another one by now."""

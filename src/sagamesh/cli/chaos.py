@@ -127,6 +127,9 @@ async def _run(
             f"the environment or the profile names the Temporal server at {address}, the embedded stack's is at "
             f"{stack.state.address}; chaos touches only the latter: unset TEMPORAL_ADDRESS or TEMPORAL_PROFILE",
         )
+    absent = sorted(stack.absent(schedule))
+    if absent:
+        raise Refused("NoSuchPart", f"the running stack has no {', '.join(absent)}; was it started from another app?")
     saved = save_schedule(schedule, stack.place.folder)
     note(f"Seed {schedule.seed}: {len(schedule.faults)} faults in {schedule.minutes:g} minutes, saved as {saved}")
     sender = Sender(client, deck.task, inline=stack.state.inline, timeout=timeout)
