@@ -27,12 +27,13 @@ def _mermaid(app: App) -> str:
     lines = ["flowchart LR"]
     for task in app.tasks:
         lines.append(f"  {_id(task.name)}([{task.name}])")
-        lines += [f"  {_id(task.name)} --> {_id(agent.name)}" for agent in task.uses]
+        lines += [f"  {_id(task.name)} --> {_id(queue)}" for agent in task.uses for queue in _meant(app, agent.name)]
     for agent in app.mesh.agents:
         capabilities = "<br/>".join(agent.capabilities)
         shown = "<br/>".join([agent.queue, *_limits(agent)])
-        lines.append(f'  {_id(agent.name)}["{shown}<br/><i>{capabilities}</i>"]')
-        lines += [f"  {_id(agent.name)} -.-> {_id(needed)}" for needed in agent.depends_on]
+        lines.append(f'  {_id(agent.queue)}["{shown}<br/><i>{capabilities}</i>"]')
+        needs = [queue for needed in agent.depends_on for queue in _meant(app, needed)]
+        lines += [f"  {_id(agent.queue)} -.-> {_id(queue)}" for queue in needs]
     return "\n".join(lines)
 
 
@@ -40,24 +41,27 @@ def _dot(app: App) -> str:
     lines = ["digraph mesh {", "  rankdir=LR;", "  node [shape=box];"]
     for task in app.tasks:
         lines.append(f'  "{task.name}" [shape=ellipse];')
-        lines += [f'  "{task.name}" -> "{agent.name}";' for agent in task.uses]
+        lines += [f'  "{task.name}" -> "{queue}";' for agent in task.uses for queue in _meant(app, agent.name)]
     for agent in app.mesh.agents:
         capabilities = "\\n".join(agent.capabilities)
         shown = "\\n".join([agent.queue, *_limits(agent)])
-        lines.append(f'  "{agent.name}" [label="{shown}\\n{capabilities}"];')
-        lines += [f'  "{agent.name}" -> "{needed}" [style=dashed];' for needed in agent.depends_on]
+        lines.append(f'  "{agent.queue}" [label="{shown}\\n{capabilities}"];')
+        needs = [queue for needed in agent.depends_on for queue in _meant(app, needed)]
+        lines += [f'  "{agent.queue}" -> "{queue}" [style=dashed];' for queue in needs]
     return "\n".join([*lines, "}"])
 
 
 def _json(app: App) -> str:
     return json.dumps(
         {
-            "layers": [[agent.name for agent in layer] for layer in app.mesh.layers],
+            "layers": [[agent.queue for agent in layer] for layer in app.mesh.layers],
             "agents": [
                 {
                     "name": agent.name,
                     "version": agent.version,
                     "role": agent.role.value,
+                    "zone": agent.zone,
+                    "tags": sorted(agent.tags),
                     "queue": agent.queue,
                     "rate": agent.rate,
                     "tenant_rate": agent.tenant_rate,
@@ -87,8 +91,14 @@ def _limits(agent: Agent) -> list[str]:
     return lines
 
 
+def _meant(app: App, name: str) -> list[str]:
+    """Whom somebody means who names an agent: the one in no zone, or without such a one it in every zone."""
+    queues = [agent.queue for agent in app.mesh.agents if agent.name == name]
+    return [name] if name in queues or not queues else queues
+
+
 def _id(name: str) -> str:
-    return name.replace("-", "_")
+    return name.replace("-", "_").replace(".", "_")
 
 
 FORMATS: Final[Mapping[str, Callable[[App], str]]] = {"mermaid": _mermaid, "dot": _dot, "json": _json}

@@ -11,7 +11,7 @@ from mesh_activities.inventory import Stock
 from mesh_agents.inventory import confirm, inventory, release, reserve
 from mesh_workers import demo
 from mesh_workers.settings import InventorySettings
-from sagamesh import Pool
+from sagamesh import Agent, Pool
 from sagamesh.settings import read_settings
 
 _log = logging.getLogger(__name__)
@@ -20,17 +20,20 @@ _log = logging.getLogger(__name__)
 @asynccontextmanager
 async def pool() -> AsyncIterator[Pool]:
     """Serves `inventory` from the database that SAGAMESH_INVENTORY_DATABASE names, and frees expired reservations."""
-    settings = read_settings(InventorySettings)
+    async with warehouse(inventory, read_settings(InventorySettings)) as made:
+        yield made
+
+
+@asynccontextmanager
+async def warehouse(agent: Agent, settings: InventorySettings) -> AsyncIterator[Pool]:
+    """Serves inventory, in whichever zone, from the stock that the settings name."""
     async with Stock.open(settings.database) as stock:
         if settings.seed == "demo":
             await stock.deliver("demo", demo.STOCK)
         sweep = asyncio.create_task(_sweep(stock, settings.sweep_seconds))
         try:
             yield (
-                Pool(inventory)
-                .serve(reserve, stock.reserve)
-                .serve(release, stock.release)
-                .serve(confirm, stock.confirm)
+                Pool(agent).serve(reserve, stock.reserve).serve(release, stock.release).serve(confirm, stock.confirm)
             )
         finally:
             sweep.cancel()
