@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -36,6 +37,12 @@ class Place:
         return self._note(entry, "enters")
 
     async def leave(self, entry: Entry) -> Seen:
+        return self._note(entry, "leaves")
+
+    async def visit(self, entry: Entry) -> Seen:
+        """Enter, stay long enough for another to come, leave."""
+        self._note(entry, "enters")
+        await asyncio.sleep(0.002)
         return self._note(entry, "leaves")
 
     def visits(self) -> list[tuple[str, str, int]]:
@@ -82,6 +89,7 @@ async def contended(the_place: Place) -> AsyncIterator[Client]:
         search_attributes=SEARCH_ATTRIBUTES,
     )
     pool = Pool(tasks.place, slots=100).serve(tasks.enter, the_place.enter).serve(tasks.leave, the_place.leave)
+    pool.serve(tasks.visit, the_place.visit)
     async with environment:
         client: temporal.Client = environment.client
         hosts: list[Any] = [

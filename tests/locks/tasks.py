@@ -43,6 +43,7 @@ class Seen(Message):
 place = Agent("place")
 enter = place.capability("enter", takes=Entry, returns=Seen, timeout=seconds(20), retry=ONCE)
 leave = place.capability("leave", takes=Entry, returns=Seen, timeout=seconds(20), retry=ONCE)
+visit = place.capability("visit", takes=Entry, returns=Seen, timeout=seconds(20), retry=ONCE)
 
 
 def task(name: str) -> Task[Turn, Seen]:
@@ -50,11 +51,9 @@ def task(name: str) -> Task[Turn, Seen]:
     return Task(name, takes=Turn, returns=Seen, queue="turns", uses=(place,))
 
 
-async def visit(held: Held) -> None:
-    """Enter and leave."""
-    entry = Entry(who=workflow.info().workflow_id, fence=held.fence)
-    await enter(entry)
-    await leave(entry)
+def entry_of(held: Held) -> Entry:
+    """What this task says of itself where the lock holds."""
+    return Entry(who=workflow.info().workflow_id, fence=held.fence)
 
 
 def wait_of(turn: Turn) -> timedelta | None:
@@ -73,7 +72,7 @@ class Visit(TaskWorkflow):
         fences = []
         for _ in range(turn.times):
             async with lock(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as held:
-                await visit(held)
+                await visit(entry_of(held))
             fences.append(held.fence)
         return Seen(fences=tuple(fences))
 
@@ -93,8 +92,7 @@ class Holds(TaskWorkflow):
 
     async def _held(self, turn: Turn) -> Seen:
         async with lock(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as held:
-            entry = Entry(who=workflow.info().workflow_id, fence=held.fence)
-            await enter(entry)
+            await enter(entry_of(held))
             for _ in range(turn.renewals):
                 await workflow.sleep(turn.hold_seconds)
                 await held.renew()
@@ -113,13 +111,13 @@ class Holds(TaskWorkflow):
 class Impatient(TaskWorkflow):
     """Catches that it was not granted the lock."""
 
-    task = task("ImpatientVisit")
+    task = task("Impatient")
 
     @workflow.run
     async def run(self, turn: Turn) -> Seen:
         try:
             async with lock(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as held:
-                await visit(held)
+                await visit(entry_of(held))
         except LockTimeout as error:
             return Seen(note=str(error.type))
         return Seen(fences=(held.fence,))
@@ -134,13 +132,12 @@ class Leads(TaskWorkflow):
     @workflow.run
     async def run(self, turn: Turn) -> Seen:
         async with leadership(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as term:
-            entry = Entry(who=workflow.info().workflow_id, fence=term.fence)
-            await enter(entry)
+            await enter(entry_of(term))
             if turn.hold:
                 await workflow.wait_condition(lambda: False)
             await workflow.sleep(turn.hold_seconds)
             note = "lost" if term.lost else "kept"
-            await leave(entry)
+            await leave(entry_of(term))
         return Seen(fences=(term.fence,), note=note)
 
 

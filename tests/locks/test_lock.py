@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
 from dataclasses import replace
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from sagamesh import Client, Task
 from sagamesh.errors import TaskCancelled, TaskFailed
 from sagamesh.handle import TaskHandle
-from sagamesh.locks.messages import LOCK, LockStatus, lock_id
+from sagamesh.locks.messages import LEAVE, REQUEST, LockStatus, lock_id
 from tests.locks import tasks
 from tests.locks.conftest import Place
 from tests.locks.tasks import Seen, Turn
@@ -21,6 +24,9 @@ from tests.support.engine import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _counter = itertools.count()
+
+CONTENDERS = int(os.environ.get("SAGAMESH_TEST_CONTENDERS", "100"))
+"""Tasks that want one lock at once. Hundreds take half a minute; a hundred are ten times what an update could queue."""
 
 
 def new(word: str) -> str:
@@ -34,6 +40,26 @@ async def start(
     """Start a task."""
     hosted = replace(task, queue="turns.replayed") if replayed else task
     return await client.start(hosted, turn, id=id or new("visit"))
+
+
+async def reset_to_last_turn(client: Client, task_id: str) -> None:
+    """Reset a running task to where its code acted last, as an operator may."""
+    handle = client.temporal.get_workflow_handle(task_id)
+    described = await handle.describe()
+    turns = [
+        event.event_id
+        async for event in handle.fetch_history_events()
+        if event.HasField("workflow_task_completed_event_attributes")
+    ]
+    await client.temporal.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.temporal.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=task_id, run_id=described.run_id),
+            workflow_task_finish_event_id=turns[-1],
+            request_id=f"reset {task_id}",
+            reason="the test says so",
+        )
+    )
 
 
 async def status(client: Client, name: str) -> LockStatus:
@@ -70,9 +96,9 @@ def alone(visits: list[tuple[str, str, int]]) -> None:
     assert fences == sorted(set(fences))
 
 
-async def test_three_hundred_contend(contended: Client, place: Place) -> None:
+async def test_a_crowd_contends(contended: Client, place: Place) -> None:
     """All get it, one at a time, in the order of their requests, while the lock continues as new again and again."""
-    name, many = new("crowd"), 300
+    name, many = new("crowd"), CONTENDERS
     handles = await asyncio.gather(
         *(
             start(contended, tasks.Visit.task, Turn(name=name, wait_seconds=None, lease_seconds=120))
@@ -105,3 +131,180 @@ async def test_three_hundred_contend(contended: Client, place: Place) -> None:
     entered = [who for who, what, _ in visits if what == "enters"]
     assert [next(who for who in entered if f'"{who}"' in data) for data in order] == entered
     assert runs > 2
+
+
+@pytest.fixture(params=[False, True], ids=["cached", "replayed"])
+def replayed(request: pytest.FixtureRequest) -> bool:
+    """Whether the tasks' worker keeps none in memory, and so replays each from the beginning for every step."""
+    return bool(request.param)
+
+
+async def test_a_holder_that_is_terminated_is_succeeded_after_its_lease(
+    contended: Client, place: Place, replayed: bool
+) -> None:
+    name = new("dead")
+    holder = await start(contended, tasks.Holds.task, Turn(name=name, lease_seconds=2, hold=True), replayed=replayed)
+    await held_by(contended, name, holder.id)
+    until = (await status(contended, name)).holder
+    waiter = await start(contended, tasks.Visit.task, Turn(name=name), replayed=replayed)
+    await waits(contended, name, waiter.id)
+    await contended.temporal.get_workflow_handle(holder.id).terminate("dead")
+
+    seen = await waiter.result()
+
+    assert until is not None
+    assert until.fence < seen.fences[0]
+    described = await contended.temporal.get_workflow_handle(waiter.id).describe()
+    assert described.close_time is not None
+    assert described.close_time >= until.until
+
+
+async def test_whoever_has_ended_while_waiting_is_passed_over(contended: Client, place: Place) -> None:
+    name = new("gone")
+    holder = await start(contended, tasks.Holds.task, Turn(name=name, hold=True))
+    await held_by(contended, name, holder.id)
+    gone = await start(contended, tasks.Visit.task, Turn(name=name))
+    await waits(contended, name, gone.id)
+    patient = await start(contended, tasks.Visit.task, Turn(name=name))
+    await waits(contended, name, patient.id)
+    await contended.temporal.get_workflow_handle(gone.id).terminate("dead")
+    await holder.cancel()
+
+    await patient.result()
+
+    assert [who for who, what, _ in place.visits() if what == "enters"] == [holder.id, patient.id]
+
+
+async def test_a_cancel_while_waiting_leaves_the_queue(contended: Client, place: Place, replayed: bool) -> None:
+    name = new("waits")
+    holder = await start(contended, tasks.Holds.task, Turn(name=name, hold=True, saga=True), replayed=replayed)
+    await held_by(contended, name, holder.id)
+    waiter = await start(contended, tasks.Visit.task, Turn(name=name), replayed=replayed)
+    await waits(contended, name, waiter.id)
+
+    await waiter.cancel()
+    with pytest.raises(TaskCancelled):
+        await waiter.result()
+    assert (await status(contended, name)).waiting == ()
+
+    await holder.cancel()
+    with pytest.raises(TaskCancelled):
+        await holder.result()
+    assert (await status(contended, name)).holder is None
+
+
+async def test_a_cancel_before_anybody_serves_the_request(contended: Client) -> None:
+    """The request may be on its way: the task ends as cancelled, and the lock is free for others."""
+    name = new("early")
+    for _ in range(5):
+        handle = await start(contended, tasks.Visit.task, Turn(name=name))
+        await contended.temporal.get_workflow_handle(handle.id).cancel()
+        with pytest.raises(TaskCancelled):
+            await handle.result()
+    other = await start(contended, tasks.Visit.task, Turn(name=name, wait_seconds=20))
+    await other.result()
+
+
+async def test_not_granted_in_time(contended: Client, replayed: bool) -> None:
+    name = new("busy")
+    holder = await start(contended, tasks.Holds.task, Turn(name=name, hold=True), replayed=replayed)
+    await held_by(contended, name, holder.id)
+
+    caught = await start(contended, tasks.Impatient.task, Turn(name=name, wait_seconds=0.5), replayed=replayed)
+    uncaught = await start(contended, tasks.Visit.task, Turn(name=name, wait_seconds=0.5), replayed=replayed)
+    assert (await caught.result()).note == "LockTimeout"
+    with pytest.raises(TaskFailed, match="was not granted within") as failed:
+        await uncaught.result()
+
+    assert (failed.value.failure.type, failed.value.failure.details) == ("LockTimeout", {"lock": name})
+    assert (await status(contended, name)).waiting == ()
+    await holder.cancel()
+
+
+async def test_a_renewed_lease_outlives_its_first_end(contended: Client, replayed: bool) -> None:
+    name = new("renewed")
+    turn = Turn(name=name, lease_seconds=1.5, hold_seconds=0.7, renewals=3)
+    holder = await start(contended, tasks.Holds.task, turn, replayed=replayed)
+    await held_by(contended, name, holder.id)
+    waiter = await start(contended, tasks.Visit.task, Turn(name=name), replayed=replayed)
+
+    seen = await holder.result()
+
+    assert seen.note == "kept"
+    assert (await waiter.result()).fences[0] > seen.fences[0]
+
+
+async def test_a_holder_that_comes_back_late_knows_that_it_lost(contended: Client, replayed: bool) -> None:
+    name = new("late")
+    turn = Turn(name=name, lease_seconds=1, hold_seconds=1.5)
+    holder = await start(contended, tasks.Holds.task, turn, replayed=replayed)
+    await held_by(contended, name, holder.id)
+    waiter = await start(contended, tasks.Visit.task, Turn(name=name), replayed=replayed)
+
+    assert (await holder.result()).note == "lost, LockLost"
+    assert (await waiter.result()).fences[0] > (await holder.result()).fences[0]
+
+
+async def test_a_leader_renews_by_itself_and_is_succeeded(contended: Client, place: Place, replayed: bool) -> None:
+    name = new("report")
+    first = await start(
+        contended, tasks.Leads.task, Turn(name=name, lease_seconds=1.5, hold=True, wait_seconds=None), replayed=replayed
+    )
+    await held_by(contended, f"leader:{name}", first.id)
+    second = await start(
+        contended,
+        tasks.Leads.task,
+        Turn(name=name, lease_seconds=1.5, hold_seconds=2, wait_seconds=None),
+        replayed=replayed,
+    )
+    await waits(contended, f"leader:{name}", second.id)
+    await asyncio.sleep(2)
+    await held_by(contended, f"leader:{name}", first.id)
+    await contended.temporal.get_workflow_handle(first.id).terminate("dead")
+
+    assert (await second.result()).note == "kept"
+    assert [who for who, what, _ in place.visits() if what == "enters"] == [first.id, second.id]
+    alone(place.visits()[1:])
+
+
+async def test_two_locks_side_by_side(contended: Client, replayed: bool) -> None:
+    name = new("both")
+    handles = [await start(contended, tasks.Both.task, Turn(name=name), replayed=replayed) for _ in range(3)]
+    for handle in handles:
+        assert len((await handle.result()).fences) == 2
+
+
+async def test_a_request_that_comes_twice_is_one(contended: Client) -> None:
+    name = new("twice")
+    holder = await start(contended, tasks.Holds.task, Turn(name=name, hold=True))
+    await held_by(contended, name, holder.id)
+    waiter = await start(contended, tasks.Visit.task, Turn(name=name))
+    await waits(contended, name, waiter.id)
+    keeper = contended.temporal.get_workflow_handle(lock_id(name))
+    before = await status(contended, name)
+    for known in before.waiting:
+        await keeper.signal(REQUEST, known)
+    assert (await status(contended, name)).waiting == before.waiting
+    await keeper.signal(LEAVE, "nobody's")
+    await holder.cancel()
+    await waiter.result()
+
+
+async def test_a_lock_that_was_ended_by_hand_goes_on_with_larger_fences(contended: Client) -> None:
+    name = new("ended")
+    first = await (await start(contended, tasks.Visit.task, Turn(name=name, times=3))).result()
+    await contended.temporal.get_workflow_handle(lock_id(name)).terminate("by hand")
+    second = await (await start(contended, tasks.Visit.task, Turn(name=name))).result()
+    assert [*first.fences, *second.fences] == sorted({*first.fences, *second.fences})
+
+
+async def test_a_task_that_was_reset_while_it_waited_waits_on(contended: Client) -> None:
+    name = new("reset")
+    holder = await start(contended, tasks.Holds.task, Turn(name=name, hold=True))
+    await held_by(contended, name, holder.id)
+    waiter = await start(contended, tasks.Visit.task, Turn(name=name))
+    await waits(contended, name, waiter.id)
+    await reset_to_last_turn(contended, waiter.id)
+    await holder.cancel()
+    found = contended.handle(tasks.Visit.task, waiter.id)
+    assert (await found.result()).fences
