@@ -9,7 +9,7 @@ import typer
 from sagamesh.cli import output
 
 if TYPE_CHECKING:
-    from sagamesh.routing.decision import Decision
+    from sagamesh.routing.decision import Considered, Decision
     from sagamesh.routing.explanation import Explanation
     from sagamesh.routing.need import Need
 
@@ -44,15 +44,13 @@ def explain(
 
 def _print(n: int, each: Explanation) -> None:
     at = each.at.astimezone().strftime("%H:%M:%S")
-    chosen = each.decision.chosen if each.decision is not None else None
-    outcome = f"goes to {chosen.queue}" if chosen is not None and not each.bids else each.state
-    output.print_text(f"{n}. {each.capability} at {at}: {outcome}")
+    output.print_text(f"{n}. {each.capability} at {at}: {_outcome(each)}")
     if each.decision is not None:
         wanted = _wanted(each.decision.need)
         if wanted:
             output.print_text(f"   needed: {wanted}")
         output.print_table(
-            ("queue", "rank", "workers", "waiting", "oldest", "done", "why not"), _candidates(each.decision)
+            ("queue", "rank", "workers", "waiting", "oldest", "done", "why not"), _candidates(each, each.decision)
         )
     elif each.failure is not None:
         output.print_text(f"   {each.failure}")
@@ -63,19 +61,34 @@ def _print(n: int, each: Explanation) -> None:
         output.print_text(f"   {award.capability} at {award.queue}: {award.state}{why}")
 
 
-def _candidates(decision: Decision) -> list[tuple[str, ...]]:
+def _outcome(each: Explanation) -> str:
+    chosen = each.decision.chosen if each.decision is not None else None
+    if chosen is None:
+        return each.state
+    if not each.bids and not each.silent:
+        return f"goes to {chosen.queue}"
+    return f"offered, then given to {each.awards[-1].queue}" if each.awards else "offered"
+
+
+def _candidates(each: Explanation, decision: Decision) -> list[tuple[str, ...]]:
     return [
         (
-            each.candidate.queue,
-            "-" if each.rank is None else str(each.rank),
-            str(each.figures.workers),
-            str(each.figures.backlog),
-            f"{each.figures.oldest_seconds:g} s" if each.figures.backlog else "",
-            f"{each.figures.dispatched:g}/s",
-            each.why_not or "chosen",
+            one.candidate.queue,
+            "-" if one.rank is None else str(one.rank),
+            str(one.figures.workers),
+            str(one.figures.backlog),
+            f"{one.figures.oldest_seconds:g} s" if one.figures.backlog else "",
+            f"{one.figures.dispatched:g}/s",
+            _why(one, negotiated=bool(each.bids or each.silent)),
         )
-        for each in decision.considered
+        for one in decision.considered
     ]
+
+
+def _why(one: Considered, *, negotiated: bool) -> str:
+    if one.rank is not None and negotiated:
+        return "was offered it"
+    return one.why_not or "chosen"
 
 
 def _bids(each: Explanation) -> list[tuple[str, ...]]:
