@@ -7,8 +7,8 @@ from typing import Any
 
 from temporalio import workflow
 
-from sagamesh import Agent, Mesh, Message, Retry, Saga, Task, TaskWorkflow, milliseconds, seconds
-from sagamesh.routing import Decision, Need, gather_parts, route
+from sagamesh import Agent, App, Mesh, Message, Retry, Saga, Task, TaskWorkflow, milliseconds, seconds
+from sagamesh.routing import Decision, Need, central, gather_parts, negotiated, route
 
 
 class Goods(Message):
@@ -113,3 +113,11 @@ class Count(TaskWorkflow):
             results=tuple(answer.where for answer in parts.results),
             failures=tuple(f"{part.queue}: {part.failure}" for part in parts.failures),
         )
+
+
+app = App(
+    mesh=mesh,
+    tasks=(routed, counted, central, negotiated),
+    contracts=("tests",),
+    pools={agent.queue: "tests.support.zones:nothing" for agent in mesh.agents},
+)
