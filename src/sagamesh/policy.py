@@ -109,7 +109,7 @@ class Policy:
     - `total`: all attempts and waits together; None leaves that to the retries.
     - `heartbeat`: the longest silence of a running attempt; None for attempts that do not report.
     - `priority`: 1 (first) to 5 (last); None for the task's.
-    - `weight`: how large a share of the queue its calls have, against the tenant's other ones; None for the task's.
+    - `weight`: a call counts as 1/weight of its tenant's turn; None for the task's.
     - `breaker`: stops calling for the whole fleet while calls fail.
     - `keep`: for how long a result is kept under the call's key and returned when the call is repeated; None for not.
     - `inline`: short and idempotent, so that a process that hosts a task and this agent may run it on the spot.

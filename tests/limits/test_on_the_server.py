@@ -127,6 +127,22 @@ async def test_a_tenant_with_many_tasks_does_not_delay_another_s_one(hall: Hall)
     assert book.counts() == {"big": 60, "small": 1}
 
 
+async def test_tenants_take_turns_by_their_weights(hall: Hall) -> None:
+    book = Book()
+    handles = [
+        await hall.start("desk.ask", tenant="one", count=30),
+        await hall.start("desk.ask", tenant="three", count=30, weight=3.0),
+    ]
+    await hall.backlog("desk", 60)
+    async with hall.serving(book.pool(shops.desk, slots=1)):
+        for handle in handles:
+            await handle.result(timeout=PATIENCE)
+
+    first = book.tenants()[:24]
+    assert 16 <= first.count("three") <= 20, first
+    assert book.counts() == {"one": 30, "three": 30}
+
+
 async def test_the_first_priority_overtakes_a_backlog_of_the_last(hall: Hall) -> None:
     book = Book(seconds=0.02)
     last = await hall.start("desk.ask", tenant="last", count=60, priority=5)

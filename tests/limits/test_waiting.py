@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sagamesh import App, Mesh, Pool, RetryLater
+from sagamesh.cli.finding import Level
+from sagamesh.cli.server_checks import _queue
 from sagamesh.cli.waiting import backlog_text, limit_text, queues_named
 from sagamesh.discovery import Backlog, Limit, QueueState, describe_app
 from sagamesh.errors import UnknownName
@@ -137,7 +140,12 @@ def test_a_name_that_nobody_has() -> None:
     assert "till" in unknown.value.nearest
 
 
-def state(*backlogs: tuple[int, int], limit: Limit | None = None, tenant_limit: float | None = None) -> QueueState:
+def state(
+    *backlogs: tuple[int, int],
+    limit: Limit | None = None,
+    tenant_limit: float | None = None,
+    oldest: timedelta = timedelta(0),
+) -> QueueState:
     return QueueState(
         serves="till",
         kind="agent",
@@ -145,7 +153,7 @@ def state(*backlogs: tuple[int, int], limit: Limit | None = None, tenant_limit: 
         workers=(),
         last_seen=None,
         backlog=sum(waiting for _, waiting in backlogs),
-        oldest=timedelta(0),
+        oldest=oldest,
         added=0,
         dispatched=0,
         by_priority=tuple(Backlog(priority, waiting, timedelta(0)) for priority, waiting in backlogs),
@@ -173,3 +181,16 @@ def test_backlogs_in_words(backlogs: list[tuple[int, int]], text: str) -> None:
 )
 def test_limits_in_words(limit: Limit | None, tenants: float | None, text: str) -> None:
     assert limit_text(state(limit=limit, tenant_limit=tenants)) == text
+
+
+@pytest.mark.parametrize(
+    ("limited", "said", "advice"),
+    [(True, "held back by a limit", "sagamesh agents till --waiting"), (False, "cannot keep up", "start more")],
+)
+def test_doctor_does_not_ask_for_workers_where_a_limit_holds_calls_back(limited: bool, said: str, advice: str) -> None:
+    late = state((3, 7), limit=Limit(1, declared=True), oldest=timedelta(minutes=2))
+    found = _queue(replace(late, workers=("1@here",), limited=limited))
+
+    assert found.level is Level.WARN
+    assert said in found.message
+    assert advice in found.advice
