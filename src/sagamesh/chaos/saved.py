@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sagamesh.chaos.schedule import Schedule, Targets
+from sagamesh.chaos.schedule import KINDS, Schedule, Targets
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import FieldProblem, field_problems
 
@@ -19,7 +19,9 @@ def save_schedule(schedule: Schedule, folder: Path) -> Path:
     Raises:
         OSError: when it cannot be written.
     """
-    path = folder / "chaos" / f"seed-{schedule.seed}-{schedule.minutes:g}-minutes.json"
+    kinds = {fault.kind for fault in schedule.faults}
+    only = "" if len(kinds) == len(KINDS) else "".join(f"-{kind}" for kind in KINDS if kind in kinds)
+    path = folder / "chaos" / f"seed-{schedule.seed}-{schedule.minutes:g}-minutes{only}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(schedule.model_dump_json(indent=1), encoding="utf-8")
     return path

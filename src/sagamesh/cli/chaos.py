@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sagamesh.app import App
     from sagamesh.chaos import Fault, Kind, Schedule
     from sagamesh.chaos.gameday import Outcome
-    from sagamesh.load import Deck
+    from sagamesh.load import Deck, Pace
 
 __all__ = ["register"]
 
@@ -72,7 +72,9 @@ def chaos(
         _print_plan(schedule, json=json)
         return
     prefix = check_task_id(f"chaos-{secrets.token_hex(3)}" if id_prefix is None else id_prefix)
-    outcome = output.run(_run(app, schedule, deck, pace, prefix=prefix, within=recovery, timeout=timeout))
+    outcome = output.run(
+        _run(app, schedule, deck, pace, replay=replay, prefix=prefix, within=recovery, timeout=timeout)
+    )
     if json:
         output.print_json({**_document(outcome), "right": outcome.right})
     else:
@@ -110,7 +112,15 @@ def _schedule(app: App, *, seed: int | None, minutes: float, kinds: str, replay:
 
 
 async def _run(
-    app: App, schedule: Schedule, deck: Deck, pace: Any, *, prefix: str, within: float, timeout: float
+    app: App,
+    schedule: Schedule,
+    deck: Deck,
+    pace: Pace,
+    *,
+    replay: Path | None,
+    prefix: str,
+    within: float,
+    timeout: float,
 ) -> Outcome:
     from sagamesh.chaos.gameday import GameDay
     from sagamesh.chaos.saved import save_schedule
@@ -130,8 +140,8 @@ async def _run(
     absent = sorted(stack.absent(schedule))
     if absent:
         raise Refused("NoSuchPart", f"the running stack has no {', '.join(absent)}; was it started from another app?")
-    saved = save_schedule(schedule, stack.place.folder)
-    note(f"Seed {schedule.seed}: {len(schedule.faults)} faults in {schedule.minutes:g} minutes, saved as {saved}")
+    kept = replay or save_schedule(schedule, stack.place.folder)
+    note(f"Seed {schedule.seed}: {len(schedule.faults)} faults in {schedule.minutes:g} minutes, as in {kept}")
     sender = Sender(client, deck.task, inline=stack.state.inline, timeout=timeout)
 
     def tell(fault: Fault) -> None:
