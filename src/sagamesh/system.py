@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -13,6 +14,8 @@ from sagamesh.breaker.keeper import BreakerKeeper
 from sagamesh.locks.keeper import Lock, Locks
 from sagamesh.mesh import Mesh
 from sagamesh.routing.router import Router
+from sagamesh.supervision.examiner import Examiner
+from sagamesh.supervision.supervisor import Supervisor
 from sagamesh.system_queue import SYSTEM_QUEUE
 
 __all__ = ["SYSTEM_QUEUE", "system_worker"]
@@ -23,12 +26,19 @@ def system_worker(client: Client, mesh: Mesh) -> Worker | None:
     workflows, activities = _workflows(), _activities(client, mesh)
     if not workflows and not activities:
         return None
-    return Worker(client, task_queue=SYSTEM_QUEUE, workflows=workflows, activities=activities)
+    return Worker(
+        client,
+        task_queue=SYSTEM_QUEUE,
+        workflows=workflows,
+        activities=activities,
+        # What a killed process had in its memory goes to another after this time instead of ten seconds.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+    )
 
 
 def _workflows() -> list[type]:
-    return [BreakerKeeper, Lock]
+    return [BreakerKeeper, Lock, Supervisor]
 
 
 def _activities(client: Client, mesh: Mesh) -> list[Callable[..., Any]]:
-    return [Gate(client).hold, *Locks(client).activities, *Router(client, mesh).activities]
+    return [Gate(client).hold, *Examiner(client).activities, *Locks(client).activities, *Router(client, mesh).activities]

@@ -1,4 +1,4 @@
-"""One process of a fleet that meets an outage: `python -m <this module> agent|tasks ADDRESS PROVIDER`."""
+"""One process of a fleet that meets an outage: `python -m <this module> agent|tasks|system ADDRESS PROVIDER`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ async def _serve(kind: str, address: str, provider: str) -> None:
             (await http.post(provider, content=str(letter.number))).raise_for_status()
             return Sent(number=letter.number)
 
-        pool = Pool(relay).serve(send, post) if kind == "agent" else Pool("sendings").host(sending, Sending)
-        pool.configure(slots=10, grace=timedelta(seconds=1))
-        if kind == "tasks":
+        if kind == "agent":
+            pool = Pool(relay, slots=10, grace=timedelta(seconds=1)).serve(send, post)
+            await stack.enter_async_context(pool.serving(client))
+        elif kind == "tasks":
+            await stack.enter_async_context(Pool("sendings").host(sending, Sending).serving(client))
+        else:
             system = system_worker(client, Mesh(relay))
             assert system is not None
             await stack.enter_async_context(system)
-        await stack.enter_async_context(pool.serving(client))
         await asyncio.Event().wait()
 
 

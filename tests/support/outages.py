@@ -6,16 +6,19 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Final, Self
 
 from pydantic import Field
 from temporalio import workflow
 
-from sagamesh import Agent, Breaker, Message, Retry, Saga, SagameshPlugin, Task, TaskWorkflow, seconds
+from sagamesh import Agent, App, Breaker, Mesh, Message, Retry, Saga, SagameshPlugin, Task, TaskWorkflow, seconds
 
 ROOT = Path(__file__).parents[2]
+
+_TIMEOUT: Final = timedelta(seconds=5)
 
 
 class Letter(Message):
@@ -56,6 +59,72 @@ class Sending(TaskWorkflow):
 
 
 plugin = SagameshPlugin(passthrough=("tests",))
+
+app = App(
+    mesh=Mesh(relay),
+    tasks=(sending,),
+    contracts=("tests",),
+    workflows=("tests.support.outages:Sending",),
+    pools={"relay": "tests.support.outage_process:pool"},
+)
+
+
+class Ask(Message):
+    """Whom to call."""
+
+    agent: str
+
+
+class Told(Message):
+    """What it said."""
+
+    said: str = ""
+
+
+QUICK: Final = Retry(attempts=3, first=seconds(0.05), factor=1, most=seconds(0.05))
+
+
+def _agent(name: str, *, breaker: Breaker, retry: Retry = QUICK, timeout: timedelta = _TIMEOUT, **more: Any) -> Agent:
+    made = Agent(name)
+    made.capability("ask", takes=Ask, returns=Told, breaker=breaker, retry=retry, timeout=timeout, **more)
+    return made
+
+
+_ONE: Final = Breaker(failures=1, recovery=seconds(1))
+_LONG: Final = Breaker(failures=1, recovery=seconds(3600))
+
+agents: Final = {
+    agent.name: agent
+    for agent in (
+        _agent("patient", breaker=Breaker(failures=1, recovery=seconds(0.3))),
+        _agent("finite", breaker=Breaker(failures=100)),
+        _agent("stuck", breaker=Breaker(failures=100), timeout=seconds(0.5)),
+        _agent("slow", breaker=Breaker(failures=2, recovery=seconds(1)), timeout=seconds(0.5)),
+        _agent("resuming", breaker=_ONE, retry=Retry(attempts=20, first=seconds(0.05))),
+        _agent("later", breaker=_LONG),
+        _agent("hurried", breaker=_LONG, total=seconds(2)),
+        _agent("answering", breaker=_ONE),
+        _agent("operated", breaker=_LONG),
+        _agent("forgotten", breaker=Breaker(failures=1, recovery=seconds(2))),
+        _agent("limited", breaker=Breaker(failures=1, recovery=seconds(1))),
+    )
+}
+"""An agent for each test, by name, each with one capability `ask`."""
+
+asking: Task[Ask, Told] = Task("Asking", takes=Ask, returns=Told, queue="askings", uses=tuple(agents.values()))
+
+
+@workflow.defn(name="Asking")
+class Asking(TaskWorkflow):
+    """One call of one of them."""
+
+    task = asking
+
+    @workflow.run
+    async def run(self, ask: Ask) -> Told:
+        async with Saga() as saga:
+            told: Told = await saga.step(agents[ask.agent].find("ask"), ask)
+            return told
 
 
 class Provider:
@@ -104,5 +173,5 @@ class Provider:
 
 
 def process(kind: str, address: str, provider: str) -> subprocess.Popen[bytes]:
-    """One process of the fleet: `agent` serves the agent, `tasks` hosts the tasks."""
+    """One process of the fleet: it serves the agent, hosts the tasks, or the framework's own parts (`system`)."""
     return subprocess.Popen([sys.executable, "-m", "tests.support.outage_process", kind, address, provider], cwd=ROOT)

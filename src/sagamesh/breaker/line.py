@@ -58,6 +58,7 @@ class Line:
         self._tell = tell
         self._clock = clock
         self._overdue_told = -_PATIENCE
+        self._proved: datetime | None = None
         # Metric names and labels are an interface: alerts are written against them.
         labels = {"agent": declared.agent, "breaker": declared.key}
         self._is_open = meter.with_additional_attributes(labels).create_gauge(
@@ -99,6 +100,7 @@ class Line:
             self._trips.add(1)
             self._report(Event.TRIPPED, self.cause)
         elif isinstance(before, HalfOpen) and probe and outcome is Outcome.SUCCESS:
+            self._proved = datetime.now(UTC)
             self._report(Event.PROBE_SUCCEEDED)
         elif isinstance(before, HalfOpen) and isinstance(state, Open):
             self._report(Event.PROBE_FAILED, self.cause)
@@ -108,10 +110,15 @@ class Line:
         sight = Sight.FREE if notice is None else Sight(notice.state)
         if notice is not None and notice.cause:
             self.cause = notice.cause[:_LONGEST_CAUSE]
-        self._enter(follow(self.declared.rule, self.state, self._clock(), sight))
+        if not (notice is not None and sight is Sight.OPEN and self._knows_better(notice)):
+            self._enter(follow(self.declared.rule, self.state, self._clock(), sight))
         if notice is not None and sight is Sight.OPEN and self._late(notice):
             self._overdue_told = self._clock()
             self._report(Event.OVERDUE, self.cause)
+
+    def _knows_better(self, notice: Notice) -> bool:
+        """Whether calls have succeeded here since it opened; its keeper was told, and may be late."""
+        return self.at_rest and self._proved is not None and self._proved > notice.since
 
     def _late(self, notice: Notice) -> bool:
         if notice.until is None or self._clock() - self._overdue_told < max(_PATIENCE, self.declared.rule.recovery):

@@ -63,6 +63,7 @@ class Watch:
         self._unsent: dict[tuple[str, str], Report] = {}
         self._news = asyncio.Event()
         self._looked: dict[str, float] = {}
+        self._held: set[str] = set()
         self._troubled = False
 
     def tell(self, declared: Declared, report: Report) -> None:
@@ -92,7 +93,8 @@ class Watch:
             await self._send_all()
             for queue in dict.fromkeys(line.declared.queue for line in self.lines):
                 await self._look(queue)
-            pause = _SELDOM if not self._unsent and all(line.at_rest for line in self.lines) else _OFTEN
+            quiet = not self._unsent and not self._held and all(line.at_rest for line in self.lines)
+            pause = _SELDOM if quiet else _OFTEN
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._news.wait()
@@ -116,6 +118,10 @@ class Watch:
             self._trouble(f"cannot see what the fleet does: {error.message}")
             return
         self._troubled = False
+        keys = {line.declared.key for line in self.lines if line.declared.queue == queue}
+        self._held.discard(queue)
+        if keys & set(notices):
+            self._held.add(queue)
         for line in self.lines:
             if line.declared.queue == queue:
                 line.follow(notices.get(line.declared.key))
