@@ -42,9 +42,11 @@ async def violations(app: App, record: Record, environment: Mapping[str, str]) -
 
 def pool_environment(state: StackState | None) -> dict[str, str]:
     """The environment in which the pools of a running embedded stack were started; without one, this process's own."""
-    import psutil
+    if state is None:
+        return dict(os.environ)
+    import psutil  # of the extra `stack`, without which no stack runs
 
-    for part in state.parts if state is not None else ():
+    for part in state.parts:
         process = part.process.find() if part.kind == "pool" and part.process is not None else None
         if process is None:
             continue
