@@ -20,6 +20,7 @@ from temporalio.testing import WorkflowEnvironment
 from sagamesh import Agent, Client, Pool, SagameshPlugin, TaskHandle
 from sagamesh.discovery import describe_queue
 from sagamesh.testing import dev_server
+from sagamesh.waiting import WaitingCalls, waiting_calls
 from tests.limits import shops
 from tests.support.engine import eventually
 
@@ -98,8 +99,20 @@ class Hall:
         calls = shops.Calls(tenant=tenant, capability=capability, count=count)
         return await self.client.start(shops.crowd, calls, id=f"c-{next(_counter)}", priority=priority, weight=weight)
 
+    async def waiting(self, queue: str, count: int) -> WaitingCalls:
+        """Wait until so many calls wait in a queue, and return them. The server's list of tasks is a moment late."""
+        found = await waiting_calls(self.temporal, [queue])
+
+        async def so() -> bool:
+            nonlocal found
+            found = await waiting_calls(self.temporal, [queue])
+            return len(found.calls) >= count
+
+        await eventually(so)
+        return found
+
     async def backlog(self, queue: str, count: int) -> None:
-        """Wait until so many calls wait in a queue."""
+        """Wait until so many calls wait in a queue by its statistics, which may be five seconds old."""
 
         async def so() -> bool:
             return (await describe_queue(self.temporal, queue, "agent", queue)).backlog >= count

@@ -72,7 +72,7 @@ async def test_limits_and_backlogs(hall: Hall, sagamesh: Sagamesh) -> None:
 
 async def test_who_waits(hall: Hall, sagamesh: Sagamesh) -> None:
     handle = await hall.start("desk.ask", tenant="ada", priority=2)
-    await hall.backlog("desk", 1)
+    await hall.waiting("desk", 1)
 
     only = await sagamesh("agents", "desk")
     text = await sagamesh("agents", "desk", "--waiting")

@@ -112,7 +112,7 @@ async def test_a_tenant_with_many_tasks_does_not_delay_another_s_one(hall: Hall)
         return len(book.served) >= 5
 
     many = [await hall.start("desk.ask", tenant="big") for _ in range(60)]
-    await hall.backlog("desk", 60)
+    await hall.waiting("desk", 60)
     async with hall.serving(book.pool(shops.desk, slots=1)):
         await eventually(begun)
         before = len(book.served)
@@ -133,7 +133,7 @@ async def test_tenants_take_turns_by_their_weights(hall: Hall) -> None:
         await hall.start("desk.ask", tenant="one", count=30),
         await hall.start("desk.ask", tenant="three", count=30, weight=3.0),
     ]
-    await hall.backlog("desk", 60)
+    await hall.waiting("desk", 60)
     async with hall.serving(book.pool(shops.desk, slots=1)):
         for handle in handles:
             await handle.result(timeout=PATIENCE)
@@ -146,7 +146,7 @@ async def test_tenants_take_turns_by_their_weights(hall: Hall) -> None:
 async def test_the_first_priority_overtakes_a_backlog_of_the_last(hall: Hall) -> None:
     book = Book(seconds=0.02)
     last = await hall.start("desk.ask", tenant="last", count=60, priority=5)
-    await hall.backlog("desk", 60)
+    await hall.waiting("desk", 60)
     first = await hall.start("desk.ask", tenant="first", priority=1)
     await hall.backlog("desk", 61)
     state = await describe_queue(hall.temporal, "desk", "agent", "desk")

@@ -13,7 +13,7 @@ from sagamesh.cli.server_checks import _queue
 from sagamesh.cli.waiting import backlog_text, limit_text, queues_named
 from sagamesh.discovery import Backlog, Limit, QueueState, describe_app
 from sagamesh.errors import UnknownName
-from sagamesh.waiting import WaitingCalls, waiting_calls
+from sagamesh.waiting import waiting_calls
 from tests.limits import shops
 from tests.limits.conftest import Book, Hall
 from tests.support.engine import eventually
@@ -25,30 +25,17 @@ APP = App(
 )
 
 
-async def listed(hall: Hall, queue: str, count: int) -> WaitingCalls:
-    """Who waits, once the server lists so many: its list of tasks is a moment late."""
-    found = await waiting_calls(hall.temporal, [queue])
-
-    async def so() -> bool:
-        nonlocal found
-        found = await waiting_calls(hall.temporal, [queue])
-        return len(found.calls) >= count
-
-    await eventually(so)
-    return found
-
-
 @pytest.mark.asyncio(loop_scope="session")
 async def test_those_that_wait_longest_first(hall: Hall) -> None:
     before = datetime.now(UTC)
     first = await hall.start("desk.ask", tenant="ada", priority=4)
-    await hall.backlog("desk", 1)
+    await hall.waiting("desk", 1)
     second = await hall.start("desk.ask_first", tenant="bob", count=2)
     elsewhere = await hall.start("till.quote", tenant="cleo")
-    await hall.backlog("desk", 3)
-    await hall.backlog("till", 1)
+    await hall.waiting("desk", 3)
+    await hall.waiting("till", 1)
 
-    found = await listed(hall, "desk", 3)
+    found = await hall.waiting("desk", 3)
     few = await waiting_calls(hall.temporal, ["desk"], most=1)
 
     assert [(call.task_id, call.tenant, call.customer, call.capability, call.priority) for call in found.calls] == [
@@ -101,7 +88,7 @@ async def test_a_task_that_nobody_hosts_waits_itself(hall: Hall) -> None:
         shops.unhosted, shops.Calls(tenant="ada", capability="desk.ask"), id="unhosted-1", priority=2
     )
 
-    [call] = (await listed(hall, "nowhere", 1)).calls
+    [call] = (await hall.waiting("nowhere", 1)).calls
 
     assert (call.task_id, call.capability, call.queue, call.priority) == (handle.id, "", "nowhere", 2)
     await hall.temporal.get_workflow_handle(handle.id).terminate()
