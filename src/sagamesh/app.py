@@ -65,7 +65,7 @@ class App:
     - `checks`: `module:function`, the project's proof that what tasks left behind is right, for `sagamesh load` and
       `sagamesh chaos`; see `Check`.
     - `databases`: name to the environment variable of the pools that holds the database's URL (SQLite or PostgreSQL),
-      for `sagamesh chaos`, which locks them.
+      for `sagamesh chaos`, which locks them. `temporal` is the server's own.
 
     Raises:
         DefinitionError: when two tasks share a name, or an agent of the mesh has no pool.

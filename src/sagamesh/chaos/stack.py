@@ -30,7 +30,8 @@ def targets_of(app: App, *, inline: bool = False) -> Targets:
     pools = [INLINE] if inline else [name for layer in pool_layers(app) for name in layer]
     return Targets(
         processes=(SERVER, *(helper.name for helper in app.helpers), *pools),
-        databases=tuple(app.databases),
+        # The engine's own, too: what it cannot write it must not claim to have done.
+        databases=(SERVER, *app.databases),
         capabilities=tuple(
             capability.type
             for agent in app.mesh.agents
@@ -78,11 +79,13 @@ class OwnStack:
         return Path(named) if named else self.place.faults
 
     def database(self, app: App, name: str) -> str:
-        """The URL of a database of the app, as the pools know it.
+        """The URL of a database: the server's, or one of the app's as the pools know it.
 
         Raises:
             DefinitionError: when the pools do not have its variable.
         """
+        if name == SERVER:
+            return f"sqlite:///{self.place.database}"
         variable = app.databases[name]
         if variable not in self.environment:
             raise DefinitionError(f"database {name}: the pools have no environment variable {variable}")
