@@ -41,6 +41,15 @@ def test_an_agent_s_queues() -> None:
     ]
 
 
+def test_each_zone_has_the_limits_for_itself() -> None:
+    till = Agent("till", rate=20)
+    till.capability("charge", takes=Ping, returns=Ping, provider=till.provider("bank", rate=5, slots=2))
+    there = till.in_zone("eu")
+
+    assert limits_of(there) == [QueueLimits("till.eu", rate=20), QueueLimits("till.eu/bank", rate=5, slots=2)]
+    assert there.capabilities["charge"].queue == "till.eu/bank"
+
+
 def test_a_provider_may_be_there_for_its_queue_alone() -> None:
     till = Agent("till")
     assert till.provider("bank").rate is None
