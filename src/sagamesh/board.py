@@ -45,6 +45,12 @@ class Board:
         self.waiting: set[str] = set()
         """Steps whose undo failed and about which an operator has not decided yet."""
         self.decisions: list[OperatorDecision] = []
+        self.undos: dict[str, object] = {}
+        """The capability that undoes a step, for those that are about to be scheduled; written beside the call."""
+        self.pivot = ""
+        """The step that is the pivot, once it is about to be scheduled."""
+        self.acting_for = ""
+        """The task whose steps are undone here; empty for its own."""
 
     @property
     def cancelled(self) -> bool:

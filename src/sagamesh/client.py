@@ -23,6 +23,7 @@ from sagamesh.handle import TaskHandle
 from sagamesh.inline import inline_queue
 from sagamesh.limits.precedence import Precedence, fairness_key
 from sagamesh.reply import reply
+from sagamesh.supervision.start import start_supervised
 from sagamesh.task import In, Out, Task, check_task_id
 
 __all__ = ["Client", "TaskHandle", "TaskSummary"]
@@ -81,6 +82,7 @@ class Client:
         priority: int | None = None,
         weight: float | None = None,
         inline: bool = False,
+        supervised: bool = False,
     ) -> TaskHandle[Out]:
         """Start a task, or find the one that was started with this id and the same input.
 
@@ -90,6 +92,9 @@ class Client:
         - `inline`: on the process that hosts the task and its agents together (see `sagamesh.inline`); there must be
           one.
 
+        - `supervised`: under a supervisor, which undoes what the task leaves behind when it is terminated, times out or
+          is reset (see `sagamesh.supervision`). Not inline: what runs on the spot leaves too little in the history.
+
         The handle's `found` tells which of the two it was.
 
         Raises:
@@ -98,12 +103,21 @@ class Client:
             TypeError: when the input is no model of the task's contract.
             TaskConflict: when the id belongs to a task with another input.
             ServerUnreachable: when the server does not answer.
-            Refused: `MissingSearchAttributes` when the namespace was not prepared for Sagamesh.
+            Refused: `MissingSearchAttributes` when the namespace was not prepared for Sagamesh; `NoAnswer` when a
+                supervised task has not begun in time.
         """
         check_task_id(id)
         if not isinstance(arg, task.takes):
             raise TypeError(f"{task.name} takes {task.takes.__name__}, not {type(arg).__name__}")
         precedence = task.precedence(arg, priority=priority, weight=weight)
+        if supervised:
+            if inline:
+                problem = "not inline, too: what runs on the spot leaves too little behind to undo it by"
+                raise InvalidInput("the start", [FieldProblem(field="supervised", problem=problem)])
+            run_id = await start_supervised(self.temporal, task, arg, id, precedence)
+            if run_id is None:
+                return await self._same(task, arg, id)
+            return TaskHandle(self.temporal, id, task.returns, run_id=run_id)
         try:
             started = await reply(
                 self.temporal,

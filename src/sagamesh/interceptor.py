@@ -7,22 +7,29 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import is_cancelled_exception
 from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
     ExecuteWorkflowInput,
     HandleUpdateInput,
     Interceptor,
+    StartActivityInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
 )
 
 from sagamesh.board import Board
+from sagamesh.call import ACTING_FOR
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import Failure, FieldProblem, failed, failure_of, small
 from sagamesh.inline import runs_inline, spot
 from sagamesh.saga import ending
 from sagamesh.status import Stage
 from sagamesh.steering import TaskWorkflow
+from sagamesh.supervision.headers import PIVOT, TASK, UNDONE_BY, task_of, undo_payload
 from sagamesh.task import check_task_id
 
 __all__ = ["TaskInterceptor"]
@@ -35,8 +42,43 @@ class TaskInterceptor(Interceptor):
         """The inbound interceptor, made once a run."""
         return _TaskInbound
 
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """The interceptor of calls, made once a worker."""
+        return _CallInbound(next)
+
+
+class _CallInbound(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        task_id = task_of(input.headers)
+        if not task_id:
+            return await super().execute_activity(input)
+        token = ACTING_FOR.set(task_id)
+        try:
+            return await super().execute_activity(input)
+        finally:
+            ACTING_FOR.reset(token)
+
+
+class _TaskOutbound(WorkflowOutboundInterceptor):
+    def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
+        """Write beside a step how it is undone, for those who have no code of the task."""
+        instance, name = workflow.instance(), input.activity_id
+        if isinstance(instance, TaskWorkflow) and name is not None:
+            board, converter, headers = instance.board, workflow.payload_converter(), dict(input.headers)
+            if name in board.undos:
+                headers[UNDONE_BY] = undo_payload(board.undos[name], converter)
+            if name.partition("~")[0] == board.pivot:
+                headers[PIVOT] = converter.to_payload(True)
+            if board.acting_for:
+                headers[TASK] = Payload(metadata={"encoding": b"binary/plain"}, data=board.acting_for.encode())
+            input.headers = headers
+        return super().start_activity(input)
+
 
 class _TaskInbound(WorkflowInboundInterceptor):
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        super().init(_TaskOutbound(outbound))
+
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         if runs_inline():
             spot().unrecorded = True  # until the code rests, nobody but this process knows of the update

@@ -119,6 +119,7 @@ class Saga:
         # Recorded before it is scheduled: from then on it may have happened, whatever we hear of it.
         if undo is not None:
             self._undos.append(Undo(name, undo, arg))
+            self._board.undos[name] = undo
         try:
             handle = capability.schedule(arg, activity_id=name, summary=summary)
         except ApplicationError:
@@ -152,7 +153,7 @@ class Saga:
         if beside:
             raise RuntimeError(f"{capability.type} is the pivot, but {', '.join(beside)} still runs")
         self._stop_timer()
-        name = self._name(capability)
+        name = self._board.pivot = self._name(capability)
         handle = capability.schedule(arg, activity_id=name, summary=summary)
         self._board.past_point_of_no_return = True
         self._board.mark(name, StepState.RUNNING)

@@ -41,4 +41,9 @@ def _workflows() -> list[type]:
 
 
 def _activities(client: Client, mesh: Mesh) -> list[Callable[..., Any]]:
-    return [Gate(client).hold, *Examiner(client).activities, *Locks(client).activities, *Router(client, mesh).activities]
+    return [
+        Gate(client).hold,
+        *Examiner(client).activities,
+        *Locks(client).activities,
+        *Router(client, mesh).activities,
+    ]

@@ -7,7 +7,7 @@ import re
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -177,7 +177,8 @@ class _Block(AbstractAsyncContextManager[Held]):
         )
         try:
             # In a task that was reset the request was made by the run before, under that one's name.
-            self._request = await (recorded(call) if runs_inline() else call)
+            name: Any = await (recorded(call) if runs_inline() else call)
+            self._request = name
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise asyncio.CancelledError from None

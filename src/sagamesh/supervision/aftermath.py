@@ -1,0 +1,99 @@
+"""What a task has left behind, and what is to be done about it: rules over its histories. No clock, no connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sagamesh.failure import Failure
+from sagamesh.message import Message
+from sagamesh.routing.terms import Terms
+
+__all__ = ["FROM_OUTSIDE", "Aftermath", "Begun", "Run", "aftermath"]
+
+FROM_OUTSIDE = frozenset({"terminated", "timed_out"})
+"""Ends at which the task's own code could do nothing."""
+
+
+class Begun(Message):
+    """A step that was begun: how it is undone, and with which input (JSON)."""
+
+    step: str
+    undo: Terms
+    input: dict[str, Any]
+
+
+class Run(Message):
+    """One run of a task, as its history tells.
+
+    - `ended`: `completed`, `failed`, `cancelled`, `terminated`, `timed_out`; `reset` or `continued` when another came
+      after it.
+    - `begun`: the steps with an undo, in their order; `undone`: those undone or decided about by an operator.
+    - `pivot`: the pivot that was completed; empty for none.
+    - `quiet_at`: when the last attempt that may still run somewhere has timed out; None where none can.
+    """
+
+    run_id: str
+    ended: str
+    failure: Failure | None = None
+    begun: tuple[Begun, ...] = ()
+    undone: frozenset[str] = frozenset()
+    pivot: str = ""
+    quiet_at: datetime | None = None
+
+
+class Aftermath(Message):
+    """What is left to do when a task has ended.
+
+    - `ended`, `failure`: how its last run ended, and why.
+    - `undo`: the steps to be undone, in the order in which they were begun.
+    - `pivot`: set where a person must look instead, because the task was ended from outside after it.
+    - `quiet_at`: before this time an attempt may still run.
+    """
+
+    ended: str
+    failure: Failure | None = None
+    undo: tuple[Begun, ...] = ()
+    pivot: str = ""
+    quiet_at: datetime | None = None
+
+
+def aftermath(runs: Sequence[Run]) -> Aftermath:
+    """What is left to do after these runs of one task, the oldest first.
+
+    - Ended from outside before its pivot: all that any run has begun, and none has undone, is undone. The pivot itself
+      may have happened unheard, as when it fails: undos cope with that.
+    - Ended from outside after its pivot, in any run: nothing is undone; somebody has to finish or to refund it.
+    - Ended by itself: it has seen to its own steps. What is left is what a run that was reset had begun and the last
+      run did not come to again.
+
+    A step that was undone in one run and begun again in a later one counts as begun: its undo left a mark, and the
+    agent refuses the step; undoing it again is harmless.
+
+    Raises:
+        ValueError: without a run.
+    """
+    if not runs:
+        raise ValueError("a task has at least one run")
+    last = runs[-1]
+    open_: dict[str, Begun] = {}
+    for run in runs:
+        if last.ended in FROM_OUTSIDE or run.ended == "reset":
+            open_ |= {each.step: each for each in run.begun}
+        open_ = {step: each for step, each in open_.items() if step not in run.undone}
+    pivot = ""
+    if last.ended in FROM_OUTSIDE:
+        pivot = next((run.pivot for run in reversed(runs) if run.pivot), "")
+    else:
+        own = {each.step for each in last.begun}
+        open_ = {step: each for step, each in open_.items() if step not in own}
+    quiet = [run.quiet_at for run in runs if run.quiet_at is not None]
+    left = () if pivot else tuple(open_.values())
+    return Aftermath(
+        ended=last.ended,
+        failure=last.failure,
+        undo=left,
+        pivot=pivot,
+        quiet_at=max(quiet) if quiet and left else None,
+    )

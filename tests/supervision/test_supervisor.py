@@ -1,0 +1,240 @@
+"""Tasks that are ended from outside, on a real server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from sagamesh.errors import InvalidInput, Refused, TaskConflict, TaskFailed
+from sagamesh.limits.precedence import Precedence
+from sagamesh.status import OperatorDecision, Stage
+from sagamesh.supervision.start import start_supervised
+from tests.supervision import shop
+from tests.supervision.conftest import Supervised
+from tests.supervision.shop import Wanted
+from tests.support.engine import eventually
+from tests.support.script import Gate
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_task_that_completes_is_left_alone(supervised: Supervised) -> None:
+    task_id = supervised.new_id()
+    handle = await supervised.begin(task_id, Wanted())
+    again = await supervised.begin(task_id, Wanted())
+    assert (await handle.result()).what == "1"
+    assert (handle.found, again.found) == (False, True)
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert supervised.books.done_for(task_id) == ["reserve", "charge", "confirm"]
+    with pytest.raises(TaskConflict):
+        await supervised.begin(task_id, Wanted(what="other"))
+
+
+async def test_a_task_that_fails_has_undone_its_own_steps(supervised: Supervised) -> None:
+    task_id = supervised.new_id()
+    handle = await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "charge")
+    await handle.cancel()
+    with pytest.raises(TaskFailed):
+        await handle.result()
+    assert await supervised.supervisor(task_id).result() == {"ended": "cancelled"}
+    assert supervised.books.done_for(task_id) == ["reserve", "charge", "refund", "release"]
+
+
+async def test_terminated_between_charge_and_pivot(supervised: Supervised) -> None:
+    task_id = supervised.new_id()
+    handle = await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "charge")
+    await supervised.terminate(task_id)
+
+    failure = await supervised.failure(task_id)
+
+    assert failure.type == "Terminated"
+    assert "the test says so" in failure.message
+    assert [str(step) for step in failure.undone] == ["shop.charge undone", "shop.reserve undone"]
+    assert supervised.books.done_for(task_id) == ["reserve", "charge", "refund", "release"]
+    assert supervised.books.of(task_id) == []
+    with pytest.raises(TaskFailed, match="erminated"):
+        await handle.result()
+
+
+async def test_terminated_while_it_charges(supervised: Supervised) -> None:
+    """The undo begins when the attempt has timed out; one that acts even later finds the mark."""
+    task_id, gate = supervised.new_id(), Gate()
+    supervised.books.gates[task_id, "charge"] = gate
+    await supervised.begin(task_id, Wanted())
+    await gate.reached()
+    await supervised.terminate(task_id)
+    ended = (await supervised.client.temporal.get_workflow_handle(task_id).describe()).close_time
+
+    failure = await supervised.failure(task_id)
+    gate.open()
+
+    assert [step.step for step in failure.undone] == ["shop.charge", "shop.reserve"]
+    entries = (await supervised.supervisor(task_id).timeline()).entries
+    undo = next(entry for entry in entries if entry.name == "shop.charge")
+    assert ended is not None
+    assert undo.at >= ended + timedelta(seconds=1.5)
+
+    async def refused() -> bool:
+        return "charge refused" in supervised.books.done_for(task_id)
+
+    await eventually(refused)
+    assert supervised.books.of(task_id) == []
+
+
+async def test_terminated_after_its_pivot(supervised: Supervised) -> None:
+    """Nothing is undone; an operator says that it was finished by hand."""
+    task_id = supervised.new_id()
+    await supervised.begin(task_id, Wanted(hold="after pivot"))
+    await supervised.did(task_id, "confirm")
+    await supervised.terminate(task_id)
+    await supervised.reaches(task_id, Stage.NEEDS_OPERATOR)
+    supervisor = supervised.supervisor(task_id)
+    with pytest.raises(Refused, match="past its point of no return"):
+        await supervisor.cancel()
+
+    decision = OperatorDecision(step="shop.confirm", action="resolve", by="olga", reason="sent it by hand")
+    await supervisor.operator(decision)
+
+    assert (await supervised.failure(task_id)).type == "Terminated"
+    assert supervised.books.of(task_id) == ["reserve", "charge", "confirm"]
+
+
+async def test_terminated_after_its_pivot_and_reset(supervised: Supervised) -> None:
+    """The operator lets the task go on, and the supervisor with it."""
+    task_id = supervised.new_id()
+    await supervised.begin(task_id, Wanted(hold="after pivot"))
+    await supervised.did(task_id, "confirm")
+    await supervised.terminate(task_id)
+    await supervised.reaches(task_id, Stage.NEEDS_OPERATOR)
+    await supervised.reset(task_id)
+    await supervised.client.temporal.get_workflow_handle(task_id).signal("go_on")
+    assert (await supervised.client.handle(shop.buy, task_id).result()).what == "1"
+
+    decision = OperatorDecision(step="shop.confirm", action="retry", by="olga")
+    await supervised.supervisor(task_id).operator(decision)
+
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert supervised.books.done_for(task_id) == ["reserve", "charge", "confirm"]
+
+
+async def test_timed_out_by_the_engine(supervised: Supervised) -> None:
+    task_id = supervised.new_id()
+    wanted = Wanted(hold="before pivot")
+    await start_supervised(
+        supervised.client.temporal, shop.buy, wanted, task_id, Precedence(), timeout=timedelta(seconds=2)
+    )
+
+    failure = await supervised.failure(task_id)
+
+    assert failure.type == "TimedOut"
+    assert supervised.books.done_for(task_id) == ["reserve", "charge", "refund", "release"]
+
+
+async def test_reset_to_its_first_turn(supervised: Supervised) -> None:
+    """It goes on under the same keys, so that nothing happens twice, and nothing is left."""
+    task_id = supervised.new_id()
+    await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "charge")
+    await supervised.reset(task_id)
+    await supervised.client.temporal.get_workflow_handle(task_id).signal("go_on")
+
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert supervised.books.done_for(task_id) == ["reserve", "charge", "confirm"]
+
+
+async def test_reset_and_then_another_way(supervised: Supervised) -> None:
+    """What the run before had begun and the new one never came to is undone after the end."""
+    task_id = supervised.new_id()
+    supervised.books.prices[task_id] = ["1", "free"]
+    await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "charge")
+    await supervised.reset(task_id)
+    await supervised.client.temporal.get_workflow_handle(task_id).signal("go_on")
+
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert supervised.books.done_for(task_id) == ["reserve", "charge", "confirm", "refund"]
+    assert supervised.books.of(task_id) == ["reserve", "confirm"]
+
+
+async def test_reset_and_then_terminated(supervised: Supervised) -> None:
+    task_id = supervised.new_id()
+    await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "charge")
+    await supervised.reset(task_id)
+    await supervised.terminate(task_id)
+
+    failure = await supervised.failure(task_id)
+
+    assert {step.step for step in failure.undone} == {"shop.charge", "shop.reserve"}
+    assert supervised.books.of(task_id) == []
+
+
+async def test_an_undo_that_fails_waits_for_an_operator(supervised: Supervised) -> None:
+    task_id = supervised.new_id()
+    supervised.books.refusals[task_id, "refund"] = 1
+    await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "charge")
+    await supervised.terminate(task_id)
+    await supervised.reaches(task_id, Stage.NEEDS_OPERATOR)
+    supervisor = supervised.supervisor(task_id)
+    assert [entry.name for entry in (await supervisor.timeline()).for_operator] == ["shop.charge"]
+    await supervisor.operator(OperatorDecision(step="shop.charge", action="retry", by="olga"))
+
+    failure = await supervised.failure(task_id)
+
+    assert [step.step for step in failure.undone] == ["shop.reserve", "shop.charge"]
+    assert supervised.books.of(task_id) == []
+
+
+async def test_terminated_while_it_undoes(supervised: Supervised) -> None:
+    """What was undone already is not undone again; what was being undone is."""
+    task_id, gate = supervised.new_id(), Gate()
+    supervised.books.gates[task_id, "release"] = gate
+    handle = await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "charge")
+    await handle.cancel()
+    await gate.reached()
+    await supervised.terminate(task_id)
+    gate.open()
+
+    failure = await supervised.failure(task_id)
+
+    assert [step.step for step in failure.undone] == ["shop.reserve"]
+    assert supervised.books.done_for(task_id).count("refund") == 1
+    assert supervised.books.of(task_id) == []
+
+
+async def test_nobody_hosts_the_supervisor_while_the_task_ends(unhosted: Supervised) -> None:
+    task_id = unhosted.new_id()
+    async with unhosted.hosted():
+        await unhosted.begin(task_id, Wanted(hold="before pivot"))
+        await unhosted.did(task_id, "charge")
+    await unhosted.terminate(task_id)
+    assert unhosted.books.of(task_id) == ["reserve", "charge"]
+
+    async with unhosted.hosted():
+        failure = await unhosted.failure(task_id)
+
+    assert [step.step for step in failure.undone] == ["shop.charge", "shop.reserve"]
+    assert unhosted.books.of(task_id) == []
+
+
+async def test_not_inline(supervised: Supervised) -> None:
+    with pytest.raises(InvalidInput, match="inline"):
+        await supervised.client.start(shop.buy, Wanted(), id="x", supervised=True, inline=True)
+
+
+async def test_an_id_that_another_task_has(supervised: Supervised) -> None:
+    task_id = supervised.new_id()
+    plain = await supervised.client.start(shop.buy, Wanted(), id=task_id)
+    found = await supervised.begin(task_id, Wanted())
+    assert found.found
+    with pytest.raises(TaskConflict):
+        await supervised.begin(task_id, Wanted(what="other"))
+    await plain.result()
+    described = await supervised.client.temporal.get_workflow_handle(task_id).describe()
+    assert described.status is WorkflowExecutionStatus.COMPLETED
