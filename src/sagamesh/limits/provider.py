@@ -18,7 +18,7 @@ class Provider:
 
     - `queue`: the task queue of the capabilities that are declared with it.
     - `rate`: calls a second, kept by the server however many workers there are; None for no limit.
-    - `tenant_rate`: the same for each tenant's calls.
+    - `tenant_rate`: the same for each tenant's calls, times its weight.
     - `slots`: calls at a time in one worker process, beside the agent's other calls; None for as many as those have.
 
     Raises:
