@@ -18,6 +18,7 @@ from sagamesh.fallback import Default, Kept, chain
 from sagamesh.limits.provider import Provider, provider_queue
 from sagamesh.limits.rate import rate_problem
 from sagamesh.policy import DEFAULT_TIMEOUT, Breaker, Policy, Retry
+from sagamesh.system_queue import SYSTEM_QUEUE
 
 __all__ = ["Agent", "Role"]
 
@@ -74,6 +75,8 @@ class Agent:
                     f"agent {name!r}: {word} {value!r} must be lower-case letters, digits and single hyphens, "
                     f"begin with a letter, and have at most {_LONGEST_NAME} characters"
                 )
+        if name == SYSTEM_QUEUE:
+            raise DefinitionError(f"agent {name!r}: the name and its queue are the framework's own")
         for word, limit in (("rate", rate), ("tenant_rate", tenant_rate)):
             if problem := rate_problem(limit):
                 raise DefinitionError(f"agent {name!r}: {word} {problem}")

@@ -150,14 +150,14 @@ def check_inline(pools: Sequence[Pool]) -> None:
     Raises:
         Unserved: naming the task and the agents, or that none of these pools hosts a task.
     """
-    served = {pool.agent.name for pool in pools if pool.agent is not None}
+    served = {pool.agent.queue for pool in pools if pool.agent is not None}
     hosts = [pool for pool in pools if pool.workflows]
     if not hosts:
         raise Unserved("inline hosting needs a pool that hosts tasks in the same process, beside the agents' pools")
     for pool in hosts:
         for hosted in pool.workflows:
             needed = {
-                agent.name
+                agent.queue
                 for agent in hosted.task.uses
                 if any(capability.policy.inline for capability in agent.capabilities.values())
             }

@@ -238,7 +238,7 @@ class Pool:
     def _bids(self, client: Client, agent: Agent) -> Bidder:
         """What answers offers for this process, from what it knows of the calls that pass through it."""
         if self._bidder is None:
-            self._bidder = Bidder(agent.cost, lambda: self.slots, client.identity)
+            self._bidder = Bidder(agent.name, agent.cost, lambda: self.slots, client.identity)
         return self._bidder
 
     async def run(self, client: Client, stop: asyncio.Event) -> None:

@@ -144,3 +144,56 @@ def test_durations() -> None:
         timedelta(seconds=90),
         timedelta(minutes=120),
     )
+
+
+class TestZones:
+    """The same agent in a zone."""
+
+    def test_capabilities_and_providers_are_on_the_zones_queues(self) -> None:
+        agent = Agent("stock", tags=["cold"], depends_on=["accounts"], cost=3)
+        bank = agent.provider("bank", rate=5)
+        look = agent.capability("look", takes=Ping, returns=Ping, inline=True)
+        zone = agent.in_zone("eu", tags=["big"], version="2.0.0", cost=1)
+        pay = agent.capability("pay", takes=Ping, returns=Ping, provider=bank)  # declared after the zone was made
+
+        assert (zone.name, zone.zone, zone.queue, zone.version, zone.cost) == ("stock", "eu", "stock.eu", "2.0.0", 1)
+        assert (zone.tags, zone.depends_on) == ({"cold", "big"}, ("accounts",))
+        assert zone.queues == ("stock.eu", "stock.eu/bank")
+        assert zone.providers["bank"].rate == 5
+        assert [each.queue for each in zone.capabilities.values()] == ["stock.eu", "stock.eu/bank"]
+        assert [each.type for each in zone.capabilities.values()] == ["stock.look", "stock.pay"]
+        assert zone.offers(look) is zone.capabilities["look"]
+        assert zone.offers(zone.capabilities["pay"]) is zone.capabilities["pay"]
+        assert zone.find("pay").takes is pay.takes
+
+    def test_a_call_in_a_zone_never_runs_inline(self) -> None:
+        agent = Agent("stock")
+        look = agent.capability("look", takes=Ping, returns=Ping, inline=True)
+
+        assert agent.in_zone("eu").find("look").policy.inline is False
+        assert look.in_zone(None) is look
+        assert look.in_zone("eu").in_zone("eu").queue == "stock.eu"
+
+    def test_another_agents_capability_is_not_offered(self) -> None:
+        agent, other = Agent("stock"), Agent("stock")
+        agent.capability("look", takes=Ping, returns=Ping)
+        look = other.capability("look", takes=Ping, returns=Ping)
+
+        assert agent.in_zone("eu").offers(look) is None
+        assert agent.offers(look) is None
+
+    def test_what_a_zone_cannot(self) -> None:
+        zone = Agent("stock").in_zone("eu")
+
+        with pytest.raises(DefinitionError, match=r"stock\.eu is stock in a zone: declare it on stock itself"):
+            zone.capability("look", takes=Ping, returns=Ping)
+        with pytest.raises(DefinitionError, match="declare it on stock itself"):
+            zone.provider("bank")
+        with pytest.raises(DefinitionError, match=r"agent 'stock\.eu' is in a zone already"):
+            zone.in_zone("us")
+        with pytest.raises(DefinitionError, match="zone 'E U' must be lower-case"):
+            Agent("stock").in_zone("E U")
+
+    def test_the_frameworks_own_name(self) -> None:
+        with pytest.raises(DefinitionError, match="the framework's own"):
+            Agent("sagamesh")

@@ -86,7 +86,7 @@ class TestBidder:
 
     def test_calls_are_counted_while_they_run_and_timed_when_they_are_answered(self) -> None:
         clock = iter([10.0, 10.5, 20.0])
-        bidder = Bidder(0, lambda: 2, "1@h", lambda: next(clock))
+        bidder = Bidder("a", 0, lambda: 2, "1@h", lambda: next(clock))
         with bidder.call("t-1", "a.do"):
             assert bidder.in_use == 1
         with pytest.raises(ZeroDivisionError), bidder.call("t-2", "a.do"):

@@ -137,3 +137,23 @@ def test_the_folder_is_the_projects_or_what_the_environment_says(
     place.create()
     assert (place.folder / ".gitignore").read_text() == "*\n"
     assert place.data.is_dir()
+
+
+def test_an_agent_in_two_zones_has_two_pools() -> None:
+    stock = Agent("stock")
+    zoned = App(
+        mesh=Mesh(stock, stock.in_zone("eu"), stock.in_zone("us")),
+        pools={name: f"nowhere:{name}" for name in ("stock", "stock.eu", "stock.us")},
+    )
+    assert pool_layers(zoned) == [["stock", "stock.eu", "stock.us"]]
+    assert [queues_of(zoned, name) for name in zoned.pools] == [
+        [("stock", "activities")],
+        [("stock.eu", "activities")],
+        [("stock.us", "activities")],
+    ]
+
+
+def test_a_zone_without_a_pool_is_named() -> None:
+    stock = Agent("stock")
+    with pytest.raises(DefinitionError, match="no pool serves stock.eu"):
+        App(mesh=Mesh(Agent("shop"), stock.in_zone("eu")), pools={"shop": "nowhere:shop"})

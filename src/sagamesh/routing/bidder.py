@@ -26,7 +26,7 @@ _OFFER_STANDS: Final = 10.0
 
 
 class Bidder(Interceptor):
-    """Counts and times the calls of one process, and bids by that.
+    """Counts and times the calls of one agent in one process, and bids by that.
 
     - `in_use`: calls that it serves now.
     - `cost`: what the contract says of one call. `slots`: calls at a time in this process. `identity`: the process, as
@@ -34,8 +34,14 @@ class Bidder(Interceptor):
     """
 
     def __init__(
-        self, cost: float, slots: Callable[[], int], identity: str, clock: Callable[[], float] = time.monotonic
+        self,
+        agent: str,
+        cost: float,
+        slots: Callable[[], int],
+        identity: str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.prefix = f"{agent}."
         self._cost = cost
         self._identity = identity
         self._slots = slots
@@ -102,7 +108,8 @@ class _Timed(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
-        if info.activity_type in (BID, TOLD):
+        if not info.activity_type.startswith(self._bidder.prefix):
+            # An offer, or a call of another agent that inline hosting has in the same process.
             return await super().execute_activity(input)
         with self._bidder.call(info.workflow_id or "", info.activity_type):
             return await super().execute_activity(input)
