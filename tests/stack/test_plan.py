@@ -155,5 +155,5 @@ def test_an_agent_in_two_zones_has_two_pools() -> None:
 
 def test_a_zone_without_a_pool_is_named() -> None:
     stock = Agent("stock")
-    with pytest.raises(DefinitionError, match="no pool serves stock.eu"):
+    with pytest.raises(DefinitionError, match=r"no pool serves stock\.eu"):
         App(mesh=Mesh(Agent("shop"), stock.in_zone("eu")), pools={"shop": "nowhere:shop"})
