@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from sagamesh import Agent, Message, Saga, Task, TaskWorkflow, milliseconds, seconds
+from sagamesh import Agent, Breaker, Message, Saga, Task, TaskWorkflow, milliseconds, minutes, seconds
 from sagamesh.degraded import Degradable
 from sagamesh.fallback import Default, Kept
 from sagamesh.policy import Retry
 
-__all__ = ["LookUp", "Price", "Wanted", "backup", "catalog", "look_up", "mirror", "plain", "price"]
+__all__ = ["LookUp", "Price", "Wanted", "backup", "catalog", "guarded", "look_up", "mirror", "plain", "price"]
 
 
 class Wanted(Message):
@@ -39,6 +39,14 @@ price = catalog.capability(
     retry=Retry(attempts=2, first=milliseconds(10)),
     fallback=[backup, Kept(), Default(Price(cents=0))],
 )
+guarded = catalog.capability(
+    "guarded",
+    takes=Wanted,
+    returns=Price,
+    retry=Retry(attempts=5, first=milliseconds(10)),
+    breaker=Breaker(failures=3, recovery=minutes(10), key="shelf"),
+    fallback=Default(Price(cents=0)),
+)
 plain = catalog.capability("plain", takes=Wanted, returns=Price, retry=_ONCE, fallback=backup)
 
 
@@ -54,7 +62,7 @@ look_up = Task("LookUp", takes=Wanted, returns=Found, queue="lookups", uses=(cat
 
 @workflow.defn(name=look_up.name)
 class LookUp(TaskWorkflow):
-    """Looks up a price; SKUs that begin with `plain` have only the mirror to fall back on."""
+    """Looks up a price; the first word of a SKU may name the capability."""
 
     task = look_up
 
@@ -62,6 +70,7 @@ class LookUp(TaskWorkflow):
     async def run(self, wanted: Wanted) -> Found:
         """The price, and how it was come by."""
         async with Saga() as saga:
-            found = await saga.step(plain if wanted.sku.startswith("plain") else price, wanted)
+            capability = {"plain": plain, "guarded": guarded}.get(wanted.sku.partition(" ")[0], price)
+            found = await saga.step(capability, wanted)
         [step] = self.board.status().steps
         return Found(price=found, shown=str(step.degraded or ""))

@@ -16,7 +16,7 @@ from sagamesh import BusinessError, Client, Pool, SagameshPlugin
 from sagamesh.errors import TaskFailed, Unserved
 from sagamesh.results import ResultStore
 from sagamesh.testing import dev_server, served
-from tests.fallback.catalog import Found, LookUp, Price, Wanted, backup, catalog, look_up, mirror, plain, price
+from tests.fallback.catalog import Found, LookUp, Price, Wanted, backup, catalog, guarded, look_up, mirror, plain, price
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,6 +25,14 @@ _number = itertools.count()
 
 class Gone(BusinessError):
     """It is sold no more."""
+
+
+class _Called(ApplicationError):
+    """Notes that it was raised."""
+
+    def __init__(self, seen: list[str], sku: str) -> None:
+        self.seen, self.sku = seen, sku
+        super().__init__(sku)
 
 
 @dataclass
@@ -44,6 +52,8 @@ class Answers:
     def _next(known: dict[str, list[Any]], wanted: Wanted) -> Price:
         answers = known.get(wanted.sku) or [ApplicationError("unreachable", type="Down")]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, _Called):
+            answer.seen.append(answer.sku)
         if isinstance(answer, Exception):
             raise answer
         assert isinstance(answer, Price)
@@ -64,7 +74,7 @@ async def answers(client: Client, tmp_path_factory: pytest.TempPathFactory) -> A
         ResultStore.open(url) as results,
         served(
             client.temporal,
-            Pool(catalog, results=results).serve(price, made.price).serve(plain, made.price),
+            Pool(catalog, results=results).serve(price, made.price).serve(plain, made.price).serve(guarded, made.price),
             Pool(mirror).serve(backup, made.backup),
             Pool(look_up.queue).host(look_up, LookUp),
         ),
@@ -134,6 +144,25 @@ async def test_a_refusal_by_the_next_provider_is_an_answer_too(client: Client, a
     assert caught.value.failure.type == "Gone"
 
 
+async def test_once_the_breaker_is_open_nobody_waits_and_nothing_is_called(client: Client, answers: Answers) -> None:
+    seen: list[str] = []
+
+    async def found(sku: str) -> str:
+        why = (await _found(client, sku)).price.degraded
+        assert why is not None
+        return why.type
+
+    # Three failures open it: the third attempt of the first task. The error that opens it degrades that task at once.
+    answers.catalog["guarded 1"] = [ApplicationError("unreachable", type="Down")]
+    assert await found("guarded 1") == "Down"
+    for number in range(2, 5):
+        sku = f"guarded {number}"
+        answers.catalog[sku] = [_Called(seen, sku)]
+        # Refused by the worker, or not even handed to one, because the queue is held.
+        assert await found(sku) in ("BreakerOpen", "TimeoutError")
+    assert seen == []
+
+
 async def test_with_nobody_alive_the_caller_degrades_without_a_call() -> None:
     async with (
         dev_server(SagameshPlugin(passthrough=("tests",))) as server,
@@ -145,6 +174,6 @@ async def test_with_nobody_alive_the_caller_degrades_without_a_call() -> None:
 
 
 async def test_a_pool_that_must_keep_results_needs_a_store(tmp_path: Path) -> None:
-    pool = Pool(catalog).serve(price, Answers().price).serve(plain, Answers().price)
+    pool = Pool(catalog).serve(price, Answers().price).serve(plain, Answers().price).serve(guarded, Answers().price)
     with pytest.raises(Unserved, match=r"catalog\.price keeps results: give the pool a store"):
         pool.check()
