@@ -11,7 +11,16 @@ from sagamesh.attributes import NEEDS_OPERATOR, STATUS
 from sagamesh.degraded import Degradation
 from sagamesh.failure import Failure, UndoneStep
 from sagamesh.inline import runs_inline
-from sagamesh.status import ApprovalStatus, Decision, OperatorDecision, Stage, StepState, StepStatus, TaskStatus
+from sagamesh.status import (
+    ApprovalStatus,
+    Decided,
+    Decision,
+    OperatorDecision,
+    Stage,
+    StepState,
+    StepStatus,
+    TaskStatus,
+)
 
 __all__ = ["Board"]
 
@@ -45,6 +54,7 @@ class Board:
         self.waiting: set[str] = set()
         """Steps whose undo failed and about which an operator has not decided yet."""
         self.decisions: list[OperatorDecision] = []
+        self.decided: list[Decided] = []
         self.undos: dict[str, object] = {}
         """The capability that undoes a step, for those that are about to be scheduled; written beside the call."""
         self.pivot = ""
@@ -96,7 +106,13 @@ class Board:
         self.approval = self.approval.model_copy(
             update={"approved": approved, "by": decision.by, "reason": decision.reason}
         )
+        self.note("approve" if approved else "reject", self.approval.question, decision)
         return self.approval
+
+    def note(self, what: str, about: str, decision: Decision | OperatorDecision) -> None:
+        """Remember a decision, for the status."""
+        told = Decided(at=workflow.now(), what=what, about=about, by=decision.by, reason=decision.reason)
+        self.decided.append(told)
 
     def status(self) -> TaskStatus:
         """Everything, as the query `status` answers it."""
@@ -105,6 +121,7 @@ class Board:
             steps=tuple(self.steps.values()),
             approval=self.approval,
             undone=tuple(self.undone),
+            decisions=tuple(self.decided),
             past_point_of_no_return=self.past_point_of_no_return,
             cancel_refused=self.past_point_of_no_return and workflow.cancellation_reason() is not None,
         )

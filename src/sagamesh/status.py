@@ -12,7 +12,16 @@ from sagamesh.degraded import Degradation
 from sagamesh.failure import Failure, UndoneStep
 from sagamesh.message import Message
 
-__all__ = ["ApprovalStatus", "Decision", "OperatorDecision", "Stage", "StepState", "StepStatus", "TaskStatus"]
+__all__ = [
+    "ApprovalStatus",
+    "Decided",
+    "Decision",
+    "OperatorDecision",
+    "Stage",
+    "StepState",
+    "StepStatus",
+    "TaskStatus",
+]
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Reason = Annotated[str, Field(max_length=2000)]
@@ -62,18 +71,31 @@ class ApprovalStatus(Message):
     reason: str = ""
 
 
+class Decided(Message):
+    """What a person has decided about a task: `what` is `approve`, `reject` or `operator <action>`, `about` the step or
+    the question."""
+
+    at: datetime
+    what: str
+    about: str = ""
+    by: str = ""
+    reason: str = ""
+
+
 class TaskStatus(Message):
     """The answer to the query `status`.
 
     - `past_point_of_no_return`: from here on the task can only complete; a cancel is refused.
     - `cancel_refused`: a cancel came after that point.
     - `undone`: what compensation has done so far.
+    - `decisions`: what people have decided, in order.
     """
 
     stage: Stage
     steps: tuple[StepStatus, ...] = ()
     approval: ApprovalStatus | None = None
     undone: tuple[UndoneStep, ...] = ()
+    decisions: tuple[Decided, ...] = ()
     past_point_of_no_return: bool = False
     cancel_refused: bool = False
 

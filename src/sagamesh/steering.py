@@ -67,6 +67,7 @@ class TaskWorkflow:
     async def operator(self, decision: OperatorDecision) -> TaskStatus:
         """Decide about a step whose undo failed."""
         self.board.decisions.append(decision)
+        self.board.note(f"operator {decision.action}", decision.step, decision)
         self.board.waiting.discard(decision.step)
         return self.board.status()
 

@@ -30,7 +30,7 @@ def program() -> typer.Typer:
     """
     import typer
 
-    from sagamesh.cli import breaker, chaos, decisions, doctor, explain, fleet, load, replay, stack, tasks
+    from sagamesh.cli import audit, breaker, chaos, decisions, doctor, explain, fleet, load, locks, replay, stack, tasks
     from sagamesh.cli.commands import Commands, options
 
     app = typer.Typer(
@@ -43,7 +43,7 @@ def program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(options)
-    for module in (stack, tasks, decisions, explain, fleet, breaker, replay, doctor, load, chaos):
+    for module in (stack, tasks, decisions, explain, fleet, breaker, locks, audit, replay, doctor, load, chaos):
         module.register(app)
     return app
 

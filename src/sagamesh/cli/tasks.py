@@ -59,6 +59,10 @@ def start(
             help="In the process that hosts tasks and agents together, or on the pools; else as the stack does.",
         ),
     ] = None,
+    supervised: Annotated[
+        bool,
+        typer.Option("--supervised", help="Undo what it leaves behind when it is terminated, times out or is reset."),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end, and show what happens.")] = False,
     json: output.JsonOption = False,
 ) -> None:
@@ -80,8 +84,11 @@ def start(
     async def begin() -> int:
         client = await output.connect(app)
         server = client.temporal.service_client.config.target_host
-        on_the_spot = running_inline(project_root(), server) if inline is None else inline
-        handle = await client.start(contract, arg, id=task_id, priority=priority, weight=weight, inline=on_the_spot)
+        # What runs on the spot leaves too little behind to undo it by.
+        on_the_spot = (running_inline(project_root(), server) and not supervised) if inline is None else inline
+        handle = await client.start(
+            contract, arg, id=task_id, priority=priority, weight=weight, inline=on_the_spot, supervised=supervised
+        )
         return await _started(client, contract.name, handle, wait=wait, json=json)
 
     raise typer.Exit(output.run(begin()))
