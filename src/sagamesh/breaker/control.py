@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -25,8 +25,8 @@ from sagamesh.reply import reply
 
 __all__ = ["Seen", "decide", "find_breakers", "see"]
 
-_PATIENCE: Final = 10.0
-"""Seconds for the keeper to do as it is told."""
+_PATIENCE: Final = timedelta(seconds=10)
+"""For the keeper to do as it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,15 @@ async def see(client: Client, breakers: Sequence[Declared]) -> list[Seen]:
     return [_seen(one, notices[one.queue].get(one.key), memories[one.queue].get(one.key)) for one in breakers]
 
 
-async def decide(client: Client, breakers: Sequence[Declared], action: Action, *, by: str, reason: str) -> list[Seen]:
+async def decide(
+    client: Client,
+    breakers: Sequence[Declared],
+    action: Action,
+    *,
+    by: str,
+    reason: str,
+    patience: timedelta = _PATIENCE,
+) -> list[Seen]:
     """Open, close or reset these breakers, and wait until it is so.
 
     Raises:
@@ -92,7 +100,7 @@ async def decide(client: Client, breakers: Sequence[Declared], action: Action, *
             probes=one.rule.probes,
         )
         await reply(client, send(client, one.queue, order))
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + patience.total_seconds()
     while True:
         seen = await see(client, breakers)
         if _obeyed(seen, action):
@@ -100,7 +108,7 @@ async def decide(client: Client, breakers: Sequence[Declared], action: Action, *
         if time.monotonic() > until:
             raise Refused(
                 "NobodyKeeps",
-                f"the order is kept by the server, but within {_PATIENCE:g} s nobody has carried it out: it takes a "
+                f"the order is kept by the server, but within {patience.total_seconds():g} s nobody has carried it out: it takes a "
                 "process that hosts tasks (`sagamesh up`, or `sagamesh worker` with a pool of tasks)",
             )
         await asyncio.sleep(0.1)

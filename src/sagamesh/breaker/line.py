@@ -32,7 +32,7 @@ __all__ = ["Line"]
 _log = logging.getLogger("sagamesh.breaker")
 
 _LONGEST_CAUSE = 300
-_PATIENCE = 5.0
+_PATIENCE = 3.0
 """Seconds for which a keeper may be late before somebody else is asked to keep the breaker."""
 
 
