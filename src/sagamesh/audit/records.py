@@ -17,6 +17,7 @@ from sagamesh.timeline.values import Values, moment
 __all__ = ["Record", "records"]
 
 _RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+_RESETTER = "history-resetter"
 _OWN_WORDS = ("by", "reason")
 
 
@@ -95,7 +96,8 @@ def records(events: Iterable[HistoryEvent], task_id: str, *, converter: DataConv
             note(event, "cancel", by=parent, identity=asked.identity, reason=asked.cause)
         elif kind == "workflow_execution_terminated_event_attributes":
             ended = event.workflow_execution_terminated_event_attributes
-            note(event, "terminate", identity=ended.identity, reason=ended.reason)
+            if ended.identity != _RESETTER:  # the end of a run that was reset; the next run tells of that
+                note(event, "terminate", identity=ended.identity, reason=ended.reason)
         elif kind == "workflow_task_failed_event_attributes":
             failed = event.workflow_task_failed_event_attributes
             if failed.cause == _RESET:
