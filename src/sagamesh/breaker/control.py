@@ -108,8 +108,8 @@ async def decide(
         if time.monotonic() > until:
             raise Refused(
                 "NobodyKeeps",
-                f"the order is kept by the server, but within {patience.total_seconds():g} s nobody has carried it out: it takes a "
-                "process that hosts tasks (`sagamesh up`, or `sagamesh worker` with a pool of tasks)",
+                f"the order is kept by the server, but nobody has carried it out for {patience.total_seconds():g} s: "
+                "it takes a process that hosts tasks (`sagamesh up`, or `sagamesh worker` with a pool of tasks)",
             )
         await asyncio.sleep(0.1)
 
