@@ -157,7 +157,8 @@ class TestZones:
         pay = agent.capability("pay", takes=Ping, returns=Ping, provider=bank)  # declared after the zone was made
 
         assert (zone.name, zone.zone, zone.queue, zone.version, zone.cost) == ("stock", "eu", "stock.eu", "2.0.0", 1)
-        assert (zone.tags, zone.depends_on) == ({"cold", "big"}, ("accounts",))
+        assert zone.tags == {"cold", "big"}
+        assert zone.depends_on == ("accounts",)
         assert zone.queues == ("stock.eu", "stock.eu/bank")
         assert zone.providers["bank"].rate == 5
         assert [each.queue for each in zone.capabilities.values()] == ["stock.eu", "stock.eu/bank"]

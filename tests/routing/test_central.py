@@ -126,6 +126,29 @@ async def test_a_call_that_nobody_begins_is_routed_again(depots: Depots) -> None
     assert passed.refusals[0].reason is Reason.NO_ANSWER
 
 
+async def test_a_call_that_may_have_begun_stays_with_its_agent(depots: Depots) -> None:
+    begun = asyncio.Event()
+
+    async def die_in(_: str) -> None:
+        if not begun.is_set():
+            begun.set()
+            die()
+            await asyncio.sleep(60)
+
+    depots.before = die_in
+    async with served(depots.temporal, depots.pool(EU)):
+        async with depots.mortal(depots.pool(US)) as die:
+            asked = request(need={"zones": ["us", "eu"]}, start_seconds=1)
+            handle = await depots.client.start(central, asked, id=next(_ids))
+            await begun.wait()
+        await asyncio.sleep(2)  # longer than the call may wait to be begun
+        assert depots.log == []
+        async with served(depots.temporal, depots.pool(US)):
+            result = await handle.result()
+    assert result.queue == "depot.us"
+    assert depots.log == [("reserve", "depot.us", "depot.reserve")]
+
+
 async def test_all_of_them_replay(depots: Depots) -> None:
     replayer = Replayer(workflows=[Central], plugins=[SagameshPlugin(passthrough=("tests",))])
     replayed = 0
