@@ -30,6 +30,7 @@ from sagamesh.saga import ending
 from sagamesh.status import Stage
 from sagamesh.steering import TaskWorkflow
 from sagamesh.supervision.headers import PIVOT, TASK, UNDONE_BY, task_of, undo_payload
+from sagamesh.supervision.messages import supervisor_id
 from sagamesh.task import check_task_id
 
 __all__ = ["TaskInterceptor"]
@@ -61,18 +62,24 @@ class _CallInbound(ActivityInboundInterceptor):
 
 class _TaskOutbound(WorkflowOutboundInterceptor):
     def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
-        """Write beside a step how it is undone, for those who have no code of the task."""
+        """Write beside a supervised task's step how it is undone, for its supervisor, who has no code of the task."""
         instance, name = workflow.instance(), input.activity_id
         if isinstance(instance, TaskWorkflow) and name is not None:
             board, converter, headers = instance.board, workflow.payload_converter(), dict(input.headers)
-            if name in board.undos:
-                headers[UNDONE_BY] = undo_payload(board.undos[name], converter)
-            if name.partition("~")[0] == board.pivot:
-                headers[PIVOT] = converter.to_payload(True)
+            if _supervised():
+                if name in board.undos:
+                    headers[UNDONE_BY] = undo_payload(board.undos[name], converter)
+                if name.partition("~")[0] == board.pivot:
+                    headers[PIVOT] = converter.to_payload(True)
             if board.acting_for:
                 headers[TASK] = Payload(metadata={"encoding": b"binary/plain"}, data=board.acting_for.encode())
             input.headers = headers
         return super().start_activity(input)
+
+
+def _supervised() -> bool:
+    info = workflow.info()
+    return info.parent is not None and info.parent.workflow_id == supervisor_id(info.workflow_id)
 
 
 class _TaskInbound(WorkflowInboundInterceptor):
