@@ -10,13 +10,15 @@ import time
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.worker import Replayer
 
 from sagamesh import TaskHandle
 from sagamesh.breaker.fleet import keeper_id
 from sagamesh.breaker.gate import look
+from sagamesh.breaker.keeper import BreakerKeeper
 from tests.breaker.conftest import Fleet, Server
 from tests.support.engine import eventually
-from tests.support.outages import Letter, Provider, Sent, send, sending
+from tests.support.outages import Letter, Provider, Sent, plugin, send, sending
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
 
@@ -86,8 +88,9 @@ async def test_an_outage_costs_probes_however_many_processes_and_tasks_there_are
     # A probe follows another one after a recovery at the earliest.
     assert len(probes) <= math.ceil(OUTAGE / _RECOVERY) + 1
     await eventually(lambda: free(server))
-    described = await server.temporal.get_workflow_handle(keeper_id("relay")).describe()
-    assert described.status is WorkflowExecutionStatus.COMPLETED
+    keeper = server.temporal.get_workflow_handle(keeper_id("relay"))
+    assert (await keeper.describe()).status is WorkflowExecutionStatus.COMPLETED
+    await Replayer(workflows=[BreakerKeeper], plugins=[plugin]).replay_workflow(await keeper.fetch_history())
 
 
 async def test_while_it_waits_a_call_costs_no_history_and_no_attempt(
