@@ -63,6 +63,16 @@ async def test_a_capability_that_nobody_has(depots: Depots) -> None:
     assert failed.details == {"nearest": ["depot.reserve", "depot.release", "shed.reserve"]}
 
 
+async def test_a_short_name_means_whoever_takes_the_input(depots: Depots) -> None:
+    async with served(depots.temporal, depots.pool(US)):
+        result = await start(depots, request("reserve", wait_seconds=30))
+    assert result.queue.startswith("depot.")
+    [barn] = [each for each in result.decision.refused if each.candidate.agent == "barn"]
+    assert str(barn.refusals[0]) == (
+        "WrongInput: input.crate: Field required; input.sku: Extra inputs are not permitted"
+    )
+
+
 async def test_while_all_are_busy_it_waits_in_line(depots: Depots) -> None:
     """One slot, one call in it, and more that wait: the server's own backlog says that there is no room."""
     room, taken = asyncio.Event(), asyncio.Event()

@@ -10,12 +10,12 @@ import pytest
 from temporalio.worker import Replayer
 
 from sagamesh import SagameshPlugin, TaskHandle
-from sagamesh.errors import TaskCancelled, TaskFailed
-from sagamesh.routing import Decision, Need, Reason
+from sagamesh.errors import DefinitionError, TaskCancelled, TaskFailed
+from sagamesh.routing import Decision, Need, Reason, gather_parts
 from sagamesh.routing.explanation import Explanation
 from sagamesh.testing import served
 from tests.routing.conftest import Depots
-from tests.support.zones import ASIA, EU, US, Asked, Routed, Zones, counted, reserve, routed
+from tests.support.zones import ASIA, EU, US, Asked, Empty, Routed, Zones, count, counted, reserve, routed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _ids = (f"routed-{n}" for n in itertools.count())
@@ -108,6 +108,11 @@ async def test_parts_of_all_zones_none_left_out(depots: Depots) -> None:
         "depot.moon: TimeoutError: depot.count: no answer in time (schedule to start timeout)",
         "depot.nowhere: TimeoutError: depot.count: no answer in time (schedule to start timeout)",
     )
+
+
+async def test_the_same_is_not_asked_twice() -> None:
+    with pytest.raises(DefinitionError, match=r"asked twice: depot\.count at depot\.eu"):
+        await gather_parts([count.in_zone("eu"), count.in_zone("us"), count.in_zone("eu")], Empty())
 
 
 async def explained_as(handle: TaskHandle[Any], state: str) -> Explanation:

@@ -18,6 +18,12 @@ class Goods(Message):
     quantity: int = 1
 
 
+class Crate(Message):
+    """What another agent's capability of the same short name takes."""
+
+    crate: str
+
+
 class Empty(Message):
     """Nothing."""
 
@@ -49,7 +55,10 @@ MOON = depot.in_zone("moon")
 shed = Agent("shed", version="2.1.0")
 shed_reserve = shed.capability("reserve", takes=Goods, returns=Taken, timeout=seconds(2), scopes=["shed:use"])
 
-mesh = Mesh(EU, US, ASIA, MOON, shed)
+barn = Agent("barn")
+barn_reserve = barn.capability("reserve", takes=Crate, returns=Taken, timeout=seconds(2))
+
+mesh = Mesh(EU, US, ASIA, MOON, shed, barn)
 
 routed = Task("Routed", takes=Asked, returns=Taken, queue="routed-tests", uses=(depot,))
 
