@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sagamesh.errors import InvalidInput
 from sagamesh.load import Figures, Pace
+from sagamesh.load.figures import drift
 from sagamesh.load.report import picture
 
 LATENCIES = st.lists(st.floats(0, 1e4), min_size=1, max_size=300)
@@ -48,13 +49,19 @@ def test_figures_are_exact_and_bars_hold_everything(latencies: list[float]) -> N
     assert len(picture(found)) == len(found.bars)
 
 
+def test_what_grows_longer_shows() -> None:
+    assert drift([1.0] * 99) is None
+    assert drift([n / 100 for n in range(100)]) == (0.04, 0.94)
+    assert drift([2.0, 1.0] * 100) == (1.0, 1.0)
+
+
 def test_a_bar_that_is_there_is_seen() -> None:
     few, many = picture(Figures.of([1.0] * 10_000 + [9.0]))[-1], picture(Figures.of([1.0] * 10_000 + [9.0]))[0]
     assert few.endswith("▏")
     assert many.endswith("█" * 50)
 
 
-@given(rate=st.floats(0.1, 1000), ramp=st.floats(0, 100), n=st.integers(0, 10_000))
+@given(rate=st.floats(0.1, 1000), ramp=st.just(0.0) | st.floats(0.01, 100), n=st.integers(0, 10_000))
 def test_an_open_loop_reaches_its_rate_evenly(rate: float, ramp: float, n: int) -> None:
     pace = Pace(rate=rate, ramp=ramp, count=1)
     assert pace.begins(0) == 0

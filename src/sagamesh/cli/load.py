@@ -202,6 +202,9 @@ def print_load(report: Report, *, verdict: bool = True) -> None:
         )
         for line in picture(figures):
             output.print_text(line)
+    if report.drift is not None:
+        first, last = map(_s, report.drift)
+        output.print_text(f"p50 of the first tenth {first}, of the last tenth {last}")
     rows = [
         (kind, outcome, f"{count:,}")
         for kind, outcomes in report.outcomes.items()

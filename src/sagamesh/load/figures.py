@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Bar", "Figures", "histogram", "percentile"]
+__all__ = ["Bar", "Figures", "drift", "histogram", "percentile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,17 @@ class Figures:
         p50, p90, p99 = (percentile(ranked, share) for share in (50, 90, 99))
         mean = math.fsum(ranked) / len(ranked)
         return cls(len(ranked), mean, p50, p90, p99, ranked[-1], histogram(ranked))
+
+
+def drift(latencies: Sequence[float]) -> tuple[float, float] | None:
+    """The median of the first tenth of these, in the order in which they came, and that of the last tenth.
+
+    What takes longer the more there was before shows here. None for fewer than a hundred.
+    """
+    tenth = len(latencies) // 10
+    if tenth < 10:
+        return None
+    return percentile(sorted(latencies[:tenth]), 50), percentile(sorted(latencies[-tenth:]), 50)
 
 
 def percentile(ranked: Sequence[float], percent: float) -> float:

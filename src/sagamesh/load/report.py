@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sagamesh.load.figures import Figures
+from sagamesh.load.figures import Figures, drift
 from sagamesh.load.generator import Generator
 from sagamesh.load.tally import Mismatch
 
@@ -22,6 +22,7 @@ class Report:
     - `prefix` and `seed` repeat the load; the tasks' ids are `<prefix>-<n>`.
     - `running`: tasks that nobody waits for any more, although they have not ended.
     - `took`: seconds from the first start to the last end; `throughput`: ends a second over that time.
+    - `drift`: median latency of the first tenth of the tasks, and of the last; None for fewer than a hundred.
     - `outcomes`: kind to outcome to count.
     - `mismatches`: the first tasks that did not end as their entry says; `wrong`: how many there are.
     - `slack`: the longest time, in seconds, by which the load itself was late to send; above the latencies it measured
@@ -39,6 +40,7 @@ class Report:
     took: float
     throughput: float
     latency: Figures
+    drift: tuple[float, float] | None
     outcomes: dict[str, dict[str, int]]
     wrong: int
     mismatches: tuple[Mismatch, ...]
@@ -63,6 +65,7 @@ class Report:
             took=generator.took,
             throughput=len(tally.latencies) / generator.took if generator.took else 0.0,
             latency=Figures.of(tally.latencies),
+            drift=drift(tally.latencies),
             outcomes=outcomes,
             wrong=tally.wrong,
             mismatches=tuple(tally.mismatches),
