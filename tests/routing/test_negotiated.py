@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -206,6 +207,36 @@ async def test_a_cancel_while_the_call_runs_undoes_it(depots: Depots) -> None:
         with pytest.raises(TaskCancelled):
             await handle.result()
     assert depots.log == [("reserve", "depot.us", "depot.reserve"), ("release", "depot.us", "depot.reserve")]
+
+
+async def test_on_a_worker_that_keeps_nothing_in_memory(depots: Depots, caplog: pytest.LogCaptureFixture) -> None:
+    """Each step replays the task from its beginning, and what leaves memory undoes nothing."""
+    begun = asyncio.Event()
+
+    async def die_in(queue: str) -> None:
+        if queue == "depot.us" and not begun.is_set():
+            begun.set()
+            die()
+            await asyncio.sleep(60)
+
+    depots.before = die_in
+    forgetful = replace(negotiated, queue="routing.replayed")
+    hosting = Worker(depots.temporal, task_queue=forgetful.queue, workflows=[Negotiated], max_cached_workflows=0)
+    async with hosting, served(depots.temporal, depots.pool(EU)):
+        async with depots.mortal(depots.pool(US)) as die:
+            asked = request(start_seconds=1, undo="release")
+            handle = await depots.client.start(forgetful, asked, id=next(_ids))
+            await begun.wait()
+        while not depots.log:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.05)
+        async with served(depots.temporal, depots.pool(US)):
+            result = await handle.result()
+    assert result.queue == "depot.eu"
+    assert depots.log == [("reserve", "depot.eu", "depot.reserve#2"), ("release", "depot.us", "depot.reserve")]
+    assert "evict" not in caplog.text.lower()
+    assert "never retrieved" not in caplog.text
+    history = await depots.temporal.get_workflow_handle(handle.id).fetch_history()
+    assert not [event for event in history.events if event.HasField("workflow_task_failed_event_attributes")]
 
 
 async def test_all_of_them_replay(depots: Depots) -> None:
