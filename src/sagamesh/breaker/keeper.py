@@ -100,6 +100,8 @@ class BreakerKeeper:
         needed = needed_hold(self._keeping.breakers)
         if needed == self._keeping.hold:
             return
+        # Before the queue changes, so that who sees the change also finds who brought it about.
+        workflow.upsert_memo({MEMO: self._keeping.breakers.model_dump(mode="json")})
         first = self._keeping.hold is None
         if not (first and needed.rate is None and not needed.reason):
             request = HoldRequest(hold=needed, former=self._keeping.former)
@@ -113,4 +115,3 @@ class BreakerKeeper:
             )
             self._keeping = self._keeping.model_copy(update={"former": former})
         self._keeping = self._keeping.model_copy(update={"hold": needed})
-        workflow.upsert_memo({MEMO: self._keeping.breakers.model_dump(mode="json")})
