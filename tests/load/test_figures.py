@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sagamesh.errors import InvalidInput
@@ -30,6 +30,7 @@ def test_nothing_was_measured() -> None:
     assert picture(Figures.of([])) == []
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(LATENCIES)
 def test_figures_are_exact_and_bars_hold_everything(latencies: list[float]) -> None:
     found = Figures.of(latencies)
@@ -61,6 +62,7 @@ def test_a_bar_that_is_there_is_seen() -> None:
     assert many.endswith("█" * 50)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(rate=st.floats(0.1, 1000), ramp=st.just(0.0) | st.floats(0.01, 100), n=st.integers(0, 10_000))
 def test_an_open_loop_reaches_its_rate_evenly(rate: float, ramp: float, n: int) -> None:
     pace = Pace(rate=rate, ramp=ramp, count=1)
@@ -72,6 +74,7 @@ def test_an_open_loop_reaches_its_rate_evenly(rate: float, ramp: float, n: int) 
     assert due == pytest.approx(n, rel=1e-6, abs=1e-6)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(concurrency=st.integers(1, 500), ramp=st.floats(0, 100))
 def test_a_closed_loop_grows_evenly(concurrency: int, ramp: float) -> None:
     pace = Pace(concurrency=concurrency, ramp=ramp, count=1)
