@@ -18,7 +18,7 @@ from sagamesh.errors import InvalidInput
 from sagamesh.failure import field_problems
 from sagamesh.faults import Injection, Rule, RuleFile, Rules, fault_interceptors
 
-CALLS = [f"order-{n}/payment.charge" for n in range(2000)]
+CALLS = [f"order-{n}/payment.charge" for n in range(600)]
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_a_share_of_the_calls_is_struck_and_a_seed_always_strikes_the_same(
     rules = Rules(seed=seed, rules=(Rule(capability="payment.*", delay=1, share=share),))
     struck = [call for call in CALLS if rules.injection("payment.charge", call, attempt)]
 
-    # Six standard deviations of a binomial share are at most 0.07 of 2,000 calls.
-    assert abs(len(struck) / len(CALLS) - share) < 0.07
+    # Six standard deviations of a binomial share are at most 0.13 of 600 calls.
+    assert abs(len(struck) / len(CALLS) - share) < 0.13
     again = Rules.model_validate_json(rules.model_dump_json())
     assert struck == [call for call in reversed(CALLS) if again.injection("payment.charge", call, attempt)][::-1]
 
