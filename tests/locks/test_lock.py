@@ -245,17 +245,17 @@ async def test_a_holder_that_comes_back_late_knows_that_it_lost(contended: Clien
     assert (await waiter.result()).fences[0] > (await holder.result()).fences[0]
 
 
-async def test_a_leader_renews_by_itself_and_is_succeeded(contended: Client, place: Place, replayed: bool) -> None:
+async def test_a_leader_renews_by_itself_and_is_succeeded(contended: Client, place: Place) -> None:
     name = new("report")
     first = await start(
-        contended, tasks.Leads.task, Turn(name=name, lease_seconds=1.5, hold=True, wait_seconds=None), replayed=replayed
+        contended, tasks.Leads.task, Turn(name=name, lease_seconds=1.5, hold=True, wait_seconds=None), replayed=True
     )
     await held_by(contended, f"leader:{name}", first.id)
     second = await start(
         contended,
         tasks.Leads.task,
         Turn(name=name, lease_seconds=1.5, hold_seconds=2, wait_seconds=None),
-        replayed=replayed,
+        replayed=True,
     )
     await waits(contended, f"leader:{name}", second.id)
     await asyncio.sleep(2)
