@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
@@ -16,6 +19,8 @@ from tests.supervision.conftest import Supervised
 from tests.supervision.shop import Wanted
 from tests.support.engine import eventually
 from tests.support.script import Gate
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -220,6 +225,31 @@ async def test_nobody_hosts_the_supervisor_while_the_task_ends(unhosted: Supervi
         failure = await unhosted.failure(task_id)
 
     assert [step.step for step in failure.undone] == ["shop.charge", "shop.reserve"]
+    assert unhosted.books.of(task_id) == []
+
+
+async def test_the_supervisors_process_is_killed_while_it_undoes(unhosted: Supervised) -> None:
+    """Another goes on where it was: what was undone is not undone again."""
+    task_id, gate = unhosted.new_id(), Gate()
+    unhosted.books.gates[task_id, "release"] = gate
+    address = unhosted.client.temporal.service_client.config.target_host
+    command = [sys.executable, "-m", "tests.supervision.host", address]
+    host = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+    try:
+        await unhosted.begin(task_id, Wanted(hold="before pivot"))
+        await unhosted.did(task_id, "charge")
+        await unhosted.terminate(task_id)
+        await gate.reached()
+    finally:
+        host.kill()
+        await host.wait()
+    gate.open()
+
+    async with unhosted.hosted():
+        failure = await unhosted.failure(task_id)
+
+    assert [step.step for step in failure.undone] == ["shop.charge", "shop.reserve"]
+    assert unhosted.books.done_for(task_id).count("refund") == 1
     assert unhosted.books.of(task_id) == []
 
 
