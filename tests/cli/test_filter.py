@@ -9,18 +9,20 @@ import pytest
 from sagamesh.cli.filter import list_filter, status_word
 from sagamesh.errors import InvalidInput
 
+NO_TASKS = "WorkflowType NOT IN ('sagamesh.Breaker', 'sagamesh.Lock')"
+
 
 @pytest.mark.parametrize(
     ("options", "query"),
     [
-        ({}, ""),
+        ({}, NO_TASKS),
         ({"task": "Order"}, "WorkflowType = 'Order'"),
-        ({"customer": "o'brien"}, "SagameshCustomer = 'o''brien'"),
-        ({"needs_operator": True}, "SagameshNeedsOperator = true AND ExecutionStatus = 'Running'"),
-        ({"status": "completed"}, "ExecutionStatus = 'Completed'"),
-        ({"status": "failed"}, "ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut')"),
-        ({"status": "cancelled"}, "ExecutionStatus = 'Canceled'"),
-        ({"status": "compensating"}, "SagameshStatus = 'compensating' AND ExecutionStatus = 'Running'"),
+        ({"customer": "o'brien"}, f"{NO_TASKS} AND SagameshCustomer = 'o''brien'"),
+        ({"needs_operator": True}, f"{NO_TASKS} AND SagameshNeedsOperator = true AND ExecutionStatus = 'Running'"),
+        ({"status": "completed"}, f"{NO_TASKS} AND ExecutionStatus = 'Completed'"),
+        ({"status": "failed"}, f"{NO_TASKS} AND ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut')"),
+        ({"status": "cancelled"}, f"{NO_TASKS} AND ExecutionStatus = 'Canceled'"),
+        ({"status": "compensating"}, f"{NO_TASKS} AND SagameshStatus = 'compensating' AND ExecutionStatus = 'Running'"),
         ({"query": "A = 1 OR B = 2"}, "A = 1 OR B = 2"),
         ({"task": "Order", "query": "A = 1 OR B = 2"}, "WorkflowType = 'Order' AND (A = 1 OR B = 2)"),
     ],

@@ -10,6 +10,10 @@ StatusWord: TypeAlias = Literal[
     "running", "completed", "failed", "cancelled", "awaiting_approval", "compensating", "needs_operator"
 ]
 
+# Kept by the framework for its own purposes; `sagamesh locks` and `sagamesh breaker` show them. A supervisor is listed:
+# it may need an operator.
+_NO_TASKS: Final = "WorkflowType NOT IN ('sagamesh.Breaker', 'sagamesh.Lock')"
+
 # How a task ended, the engine knows best: a terminated task has not said anything any more.
 _ENDED: Final = {
     "completed": "ExecutionStatus = 'Completed'",
@@ -26,14 +30,14 @@ def list_filter(
     customer: str = "",
     query: str = "",
 ) -> str:
-    """The filter that all of these pass; empty for every task.
+    """The filter that all of these pass. The framework's own workflows pass only a `query`, or by their name.
 
     Raises:
         InvalidInput: for a customer that the engine's filter has no way to write.
     """
     from sagamesh.attributes import CUSTOMER, NEEDS_OPERATOR, STATUS
 
-    parts = []
+    parts = [] if query or task else [_NO_TASKS]
     if needs_operator:
         parts.append(f"{NEEDS_OPERATOR.name} = true AND ExecutionStatus = 'Running'")
     if task:

@@ -147,7 +147,8 @@ def list_(
     if json:
         output.print_json([_row(summary) for summary in found])
     elif not found:
-        output.print_text("No task matches." if wanted else "No task was started yet.")
+        asked = needs_operator or task or status or customer or query
+        output.print_text("No task matches." if asked else "No task was started yet.")
     else:
         _print_rows(found)
 
