@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -103,3 +104,10 @@ async def fleet(server: Server, provider: Provider) -> AsyncIterator[Fleet]:
             left.kill()
         for left in made.running:
             left.wait()
+
+
+async def eventually(what: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is true on the server. Long, because processes start and recoveries pass meanwhile."""
+    async with asyncio.timeout(90):
+        while not await what():  # noqa: ASYNC110  # nobody here could set an event
+            await asyncio.sleep(0.05)

@@ -18,8 +18,7 @@ from sagamesh.breaker.control import decide, see
 from sagamesh.breaker.gate import look
 from sagamesh.discovery import describe_queue
 from sagamesh.errors import TaskFailed
-from tests.breaker.conftest import Server
-from tests.support.engine import eventually
+from tests.breaker.conftest import Server, eventually
 from tests.support.outages import Ask, Told, agents, asking
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]

@@ -16,8 +16,7 @@ from sagamesh import TaskHandle
 from sagamesh.breaker.fleet import keeper_id
 from sagamesh.breaker.gate import look
 from sagamesh.breaker.keeper import BreakerKeeper
-from tests.breaker.conftest import Fleet, Server
-from tests.support.engine import eventually
+from tests.breaker.conftest import Fleet, Server, eventually
 from tests.support.outages import Letter, Provider, Sent, plugin, send, sending
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]

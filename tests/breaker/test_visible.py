@@ -21,8 +21,7 @@ from sagamesh.breaker.control import decide, find_breakers
 from sagamesh.breaker.gate import look
 from sagamesh.errors import Refused
 from sagamesh.testing import served
-from tests.breaker.conftest import Fleet, Server
-from tests.support.engine import eventually
+from tests.breaker.conftest import Fleet, Server, eventually
 from tests.support.outages import ROOT, Ask, Asking, Letter, Provider, Told, agents, asking, plugin, relay, sending
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
