@@ -152,9 +152,9 @@ class Capability(Generic[In, Out]):
             raise
 
     async def _fallen(self, fallback: Fallback, arg: In, activity_id: str | None, failure: Failure) -> BaseModel:
-        told = {"type": failure.type, "because": failure.message}
+        why = Degradation(by="default", type=failure.type, because=failure.message)
         if isinstance(fallback, Default):
-            return _degraded(fallback.value, Degradation(by="default", **told))
+            return _degraded(fallback.value, why)
         if isinstance(fallback, Kept):
             handle = workflow.start_activity(
                 kept_type(self.type),
@@ -169,11 +169,11 @@ class Capability(Generic[In, Out]):
             )
             kept: KeptAnswer = await handle
             result = self.returns.model_validate(kept.result)
-            return _degraded(result, Degradation(by="kept", age_seconds=kept.age_seconds, **told))
+            return _degraded(result, why.model_copy(update={"by": "kept", "age_seconds": kept.age_seconds}))
         # Another effect, another key.
         own_id = None if activity_id is None else f"{activity_id}~{fallback.type}"
         answer: BaseModel = fallback.read(await fallback.schedule(arg, activity_id=own_id))
-        return _degraded(answer, Degradation(by=fallback.type, **told))
+        return _degraded(answer, why.model_copy(update={"by": fallback.type}))
 
     def _queued(
         self, arg: In, queue: str, retry: Retry, activity_id: str | None, summary: str | None

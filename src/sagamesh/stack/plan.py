@@ -132,8 +132,8 @@ def plan(app: App, place: Place, ports: Mapping[str, int], *, inline: bool = Fal
     if inline:
         names = [name for layer in pools for name in layer]
         queues = [queue for name in names for queue in queues_of(app, name)]
-        queues += [(inline_queue(queue), side) for queue, side in queues if side == "workflows"]
-        layers.append([_pool_part(INLINE, ["--inline", *names], place, shared, PoolReady(engine, queues))])
+        hosted: list[Queue] = [(inline_queue(queue), "workflows") for queue, side in queues if side == "workflows"]
+        layers.append([_pool_part(INLINE, ["--inline", *names], place, shared, PoolReady(engine, [*queues, *hosted]))])
     else:
         layers += [
             [_pool_part(name, [name], place, shared, PoolReady(engine, queues_of(app, name))) for name in layer]
