@@ -41,7 +41,10 @@ EXPECTED: dict[str, tuple[str, str, list[tuple[str, str, str]]]] = {
         [("undo", "payment.charge", "failed"), RELEASED, ("decision", "payment.charge", "done"), REFUNDED],
     ),
 }
-"""By golden: how it ended, with which failure, and what there was beside its steps."""
+"""By path: how it ended, with which failure, and what there was beside its steps. Each has a golden for both ways of
+hosting."""
+
+INLINE = "inline-"
 
 
 def read(name: str) -> Timeline:
@@ -50,12 +53,15 @@ def read(name: str) -> Timeline:
 
 
 def test_every_golden_is_read() -> None:
-    assert {path.stem for path in HISTORIES.glob("*.json")} == set(EXPECTED)
+    assert {path.stem for path in HISTORIES.glob("*.json")} == {
+        hosting + name for hosting in ("", INLINE) for name in EXPECTED
+    }
 
 
+@pytest.mark.parametrize("hosting", ["", INLINE], ids=["pools", "inline"])
 @pytest.mark.parametrize("name", EXPECTED)
-def test_golden(name: str) -> None:
-    found = read(name)
+def test_golden(name: str, hosting: str) -> None:
+    found = read(hosting + name)
     status, failure, beside = EXPECTED[name]
     assert (found.task, found.customer, found.status) == ("Order", "ada", status)
     assert (found.failure.type if found.failure else "") == failure
