@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from mesh_agents.money import Money
-from sagamesh import Agent, BusinessError, Message, Retry, minutes, seconds
+from sagamesh import Agent, Breaker, BusinessError, Message, Retry, minutes, seconds
 
 PaymentMethod = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$", max_length=64)]
 
@@ -51,12 +51,16 @@ class PaymentCalledOff(BusinessError):
 
 
 payment = Agent("payment", depends_on=["accounts"], summary="Charges and refunds")
+# One gateway for both: while it is down, neither is called, and nobody uses up attempts.
+GATEWAY = Breaker(key="gateway", recovery=seconds(10))
+
 charge = payment.capability(
     "charge",
     takes=Charge,
     returns=Receipt,
     timeout=seconds(15),
     retry=Retry(attempts=30, most=seconds(20)),
+    breaker=GATEWAY,
     inline=True,
     summary="Take the money",
 )
@@ -66,6 +70,7 @@ refund = payment.capability(
     returns=Refunded,
     timeout=seconds(15),
     retry=Retry(attempts=30, most=minutes(1)),
+    breaker=GATEWAY,
     inline=True,
     summary="Give the money back",
 )

@@ -16,7 +16,7 @@ from benchmarks.models import (
     User,
     UserRef,
 )
-from sagamesh import Agent, Task
+from sagamesh import Agent, Breaker, Task
 
 __all__ = [
     "accounts",
@@ -40,8 +40,8 @@ reserve = inventory.capability("reserve", takes=Items, returns=Reservation)
 release = inventory.capability("release", takes=Items, returns=Released)
 
 payment = Agent("payment")
-charge = payment.capability("charge", takes=Charge, returns=Receipt)
-refund = payment.capability("refund", takes=Charge, returns=Refunded)
+charge = payment.capability("charge", takes=Charge, returns=Receipt, breaker=Breaker(key="gateway", rate=0.5))
+refund = payment.capability("refund", takes=Charge, returns=Refunded, breaker=Breaker(key="gateway", rate=0.5))
 
 notification = Agent("notification")
 send = notification.capability("send", takes=Mail, returns=Sent)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from benchmarks.processes import BenchFailed, Fleet, ProcessEnded
 from sagamesh.attributes import SEARCH_ATTRIBUTES
+from sagamesh.stack.dynamic_config import DYNAMIC_CONFIG
 from sagamesh.stack.ports import PortRequest, assign
 from sagamesh.stack.readiness import Engine, ServerReady
-from sagamesh.stack.server import DYNAMIC_CONFIG, ServerPorts, server_command
+from sagamesh.stack.server import ServerPorts, server_command
 
 __all__ = ["start_server"]
 

@@ -127,7 +127,8 @@ class Capability(Generic[In, Out]):
                     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                     summary=shown,
                 ),
-                pause=None if once else policy.retry.first,
+                pause=policy.retry.first,
+                once=once,
                 again=lambda: self._queued(arg, own_queue, rest, activity_id, shown),
             )
         except ApplicationError as error:

@@ -29,11 +29,22 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.worker import Worker
 
 from sagamesh.errors import Unserved
+from sagamesh.fallback import BREAKER_OPEN
 
 if TYPE_CHECKING:
     from sagamesh.pool import Pool
 
-__all__ = ["Spot", "check_inline", "inline_queue", "inline_workers", "on_the_spot", "recorded", "runs_inline", "spot"]
+__all__ = [
+    "Spot",
+    "catch_up",
+    "check_inline",
+    "inline_queue",
+    "inline_workers",
+    "on_the_spot",
+    "recorded",
+    "runs_inline",
+    "spot",
+]
 
 _SUFFIX: Final = ".inline"
 
@@ -81,14 +92,28 @@ def spot() -> Spot:
     return known
 
 
+async def catch_up() -> None:
+    """Let the history come up to date with what was done on the spot."""
+    here = spot()
+    if here.unrecorded:
+        await workflow.sleep(timedelta(milliseconds=1), summary="until all is recorded")
+        here.unrecorded = False
+
+
 def on_the_spot(
-    type: str, call: asyncio.Task[RawValue], *, pause: timedelta | None, again: Callable[[], asyncio.Task[RawValue]]
+    type: str,
+    call: asyncio.Task[RawValue],
+    *,
+    pause: timedelta,
+    once: bool,
+    again: Callable[[], asyncio.Task[RawValue]],
 ) -> asyncio.Task[RawValue]:
     """Follow a call that has begun on the spot; when it fails, try `again` after a pause.
 
     It fails as a call on a queue does: with an `ActivityError` that names its type and carries the cause.
 
-    - `pause`: where the failure does not ask for another; None when there is no second attempt.
+    - `pause`: where the failure does not ask for another.
+    - `once`: the policy has no second attempt; what a breaker refused was none.
     - `again`: puts the call on the task's own queue.
     """
     here = spot()
@@ -100,10 +125,11 @@ def on_the_spot(
         except FailureError as error:
             # The engine hands on what failed on the spot without saying which call it was.
             cause = (error.cause or error) if isinstance(error, ActivityError) else error
+            known = cause if isinstance(cause, ApplicationError) else None
             final = _is_final(cause)
-            if pause is None or final:
+            if final or (once and (known is None or known.type != BREAKER_OPEN)):
                 raise _failed(type, final=final) from cause
-            asked = cause.next_retry_delay if isinstance(cause, ApplicationError) else None
+            asked = known.next_retry_delay if known is not None else None
         finally:
             here.running -= 1
             here.unrecorded = True

@@ -20,7 +20,7 @@ from sagamesh.compensation import Undo, compensate
 from sagamesh.degraded import Degradable
 from sagamesh.errors import DefinitionError
 from sagamesh.failure import Failure, failed, failure_of, small
-from sagamesh.inline import runs_inline, spot
+from sagamesh.inline import catch_up, runs_inline, spot
 from sagamesh.status import ApprovalStatus, Stage, StepState
 from sagamesh.steering import board_of
 
@@ -196,6 +196,10 @@ class Saga:
         board = self._board
         while board.asking:
             await workflow.wait_condition(lambda: not board.asking)
+            self._stop_if_asked()
+        if runs_inline():
+            # The clock of a task stands still between its turns; after a call on the spot a replay would read another.
+            await catch_up()
             self._stop_if_asked()
         board.ask(question, within)
         try:

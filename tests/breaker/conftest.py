@@ -16,7 +16,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from sagamesh import Client, Mesh, Pool
 from sagamesh.attributes import SEARCH_ATTRIBUTES
-from sagamesh.stack.server import DYNAMIC_CONFIG
+from sagamesh.stack.dynamic_config import DYNAMIC_CONFIG
 from sagamesh.testing import served
 from sagamesh.testing.environment import binary
 from tests.support.outages import Asking, Provider, agents, asking, plugin, process

@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 
 from sagamesh import Client, Mesh, Pool, SagameshPlugin
 from sagamesh.attributes import SEARCH_ATTRIBUTES
-from sagamesh.stack.server import DYNAMIC_CONFIG
+from sagamesh.stack.dynamic_config import DYNAMIC_CONFIG
 from sagamesh.testing import served
 from sagamesh.testing.environment import binary
 from tests.locks import tasks

@@ -204,11 +204,11 @@ SEEDS = (
     ),
     seed(
         "retries changed",
-        "payment",
-        "Retry(attempts=30, most=seconds(20))",
-        "Retry(attempts=3, most=seconds(20))",
-        "payment.charge (event ",
-        "retry attempts was 30, is now 3",
+        "notification",
+        "Retry(attempts=3, first=seconds(1), most=seconds(5))",
+        "Retry(attempts=4, first=seconds(1), most=seconds(5))",
+        "notification.confirm_order (event ",
+        "retry attempts was 3, is now 4",
     ),
     seed(
         "retries of an undo changed",

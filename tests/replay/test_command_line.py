@@ -135,7 +135,8 @@ def test_no_server(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
     assert "does not answer" in capfd.readouterr().err
 
 
-def test_from_a_server(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_from_a_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    # Not of the whole process: the server writes there, too, whenever it comes to it.
     async def work() -> list[tuple[int, str, str]]:
         async with dev_server() as server:
             async with Worker(
@@ -151,7 +152,7 @@ def test_from_a_server(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
             while (await server.client.count_workflows("ExecutionStatus = 'Completed'")).count < 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             monkeypatch.setenv("TEMPORAL_ADDRESS", server.client.service_client.config.target_host)
-            capfd.readouterr()
+            capsys.readouterr()
             found = []
             for options in (
                 [],
@@ -161,7 +162,7 @@ def test_from_a_server(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
                 ["--query", "?"],
             ):
                 code = await asyncio.to_thread(execute, ["replay", "--from-server", *options])
-                found.append((code, *capfd.readouterr()))
+                found.append((code, *capsys.readouterr()))
             return found
 
     everything, newest, unknown, nothing, nonsense = asyncio.run(work())

@@ -45,6 +45,8 @@ EXPECTED: dict[str, tuple[str, str, list[tuple[str, str, str]]]] = {
 hosting."""
 
 INLINE = "inline-"
+CATCHES_UP = "until all is recorded"
+"""The timer with which a task that runs inline lets its history come up to date before it asks somebody."""
 
 
 def read(name: str) -> Timeline:
@@ -65,7 +67,8 @@ def test_golden(name: str, hosting: str) -> None:
     status, failure, beside = EXPECTED[name]
     assert (found.task, found.customer, found.status) == ("Order", "ada", status)
     assert (found.failure.type if found.failure else "") == failure
-    assert [(e.kind.value, e.name, e.state.value) for e in found.entries if e.kind != "step"] == beside
+    own = [e for e in found.entries if e.kind != "step" and e.name != CATCHES_UP]
+    assert [(e.kind.value, e.name, e.state.value) for e in own] == beside
     assert not any(entry.open for entry in found.entries)
     if found.failure is not None:
         undone = {step.step: step.outcome for step in found.failure.undone}

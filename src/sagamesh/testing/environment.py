@@ -15,7 +15,7 @@ from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.errors import DefinitionError
 from sagamesh.namespace import register_search_attributes
 from sagamesh.plugin import SagameshPlugin
-from sagamesh.stack.server import DYNAMIC_CONFIG
+from sagamesh.stack.dynamic_config import DYNAMIC_CONFIG
 
 __all__ = ["binary", "dev_server", "time_skipping"]
 
