@@ -76,6 +76,17 @@ def test_a_burst_on_the_real_agents_ends_as_it_should(tmp_path: Path) -> None:
 
 
 @pytest.mark.stack
+def test_both_ways_of_hosting_are_measured_side_by_side(tmp_path: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    arguments = ("hosting", "--pairs", "1", "--orders", "10", "--alone", "2", "--in-flight", "5")
+    document = _measured(*arguments, folder=folder, to=tmp_path / "figures.json")
+    assert {name: value > 0 for name, value in document["throughput"].items()} == {"pools": True, "inline": True}
+    assert set(document["median_alone"]) == {"pools", "inline"}
+    assert _left(folder) == []
+
+
+@pytest.mark.stack
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_ends_what_it_started(tmp_path: Path, sign: signal.Signals) -> None:
     process = _bench("burst", "--noop", "--orders", "100000", folder=tmp_path)
