@@ -17,16 +17,16 @@ attempts of its policy: a pause must survive the process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError, RetryState
-from temporalio.worker import Worker
+from temporalio.worker import ActivityInboundInterceptor, Interceptor, Worker
 
 from sagamesh.errors import Unserved
 from sagamesh.fallback import BREAKER_OPEN
@@ -204,14 +204,14 @@ def inline_workers(client: Client, pools: Sequence[Pool]) -> list[Worker]:
         Unserved: as `check_inline`.
     """
     check_inline(pools)
-    agents = [pool for pool in pools if pool.agent is not None]
+    agents = [pool for pool in pools if pool.inline_activities()]
     return [
         Worker(
             client,
             task_queue=inline_queue(pool.queue),
             workflows=pool.workflows,
             activities=[implementation for agent in agents for implementation in agent.inline_activities()],
-            interceptors=[interceptor for agent in agents for interceptor in agent.interceptors(client)],
+            interceptors=[_ByAgent({each.agent.name: each.interceptors(client) for each in agents if each.agent})],
             # One process serves as many calls as its pools would.
             max_concurrent_activities=sum(agent.slots for agent in agents) or None,
             max_concurrent_local_activities=sum(agent.slots for agent in agents) or None,
@@ -220,3 +220,16 @@ def inline_workers(client: Client, pools: Sequence[Pool]) -> list[Worker]:
         for pool in pools
         if pool.workflows
     ]
+
+
+class _ByAgent(Interceptor):
+    """Puts around a call what its agent's own pool would: nothing of the others', whose time it would cost."""
+
+    def __init__(self, interceptors: Mapping[str, Sequence[Interceptor]]) -> None:
+        self._interceptors = interceptors
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        agent = activity.info().activity_type.partition(".")[0]
+        for interceptor in reversed(self._interceptors.get(agent, ())):
+            next = interceptor.intercept_activity(next)
+        return next
