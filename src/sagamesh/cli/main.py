@@ -30,7 +30,21 @@ def program() -> typer.Typer:
     """
     import typer
 
-    from sagamesh.cli import audit, breaker, chaos, decisions, doctor, explain, fleet, load, locks, replay, stack, tasks
+    from sagamesh.cli import (
+        audit,
+        breaker,
+        chaos,
+        decisions,
+        deploy,
+        doctor,
+        explain,
+        fleet,
+        load,
+        locks,
+        replay,
+        stack,
+        tasks,
+    )
     from sagamesh.cli.commands import Commands, options
 
     app = typer.Typer(
@@ -43,7 +57,7 @@ def program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(options)
-    for module in (stack, tasks, decisions, explain, fleet, breaker, locks, audit, replay, doctor, load, chaos):
+    for module in (stack, tasks, decisions, explain, fleet, breaker, locks, audit, replay, doctor, load, chaos, deploy):
         module.register(app)
     return app
 

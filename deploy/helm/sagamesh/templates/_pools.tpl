@@ -1,0 +1,47 @@
+{{/*
+All pools, as JSON {"items": [...]}: each entry of `agents` over `defaults`, and what `pools` says of it over both.
+Adds `object`, the name of its objects, and `pod`, the labels by which its pods are found.
+*/}}
+{{- define "sagamesh.pools" -}}
+{{- include "sagamesh.deprecations" . -}}
+{{- include "sagamesh.checks" . -}}
+{{- $root := . -}}
+{{- $items := list -}}
+{{- $objects := dict -}}
+{{- range $root.Values.agents -}}
+  {{- $own := default dict (get $root.Values.pools .name) -}}
+  {{- $pool := mergeOverwrite (deepCopy $root.Values.defaults) (deepCopy .) (deepCopy $own) -}}
+  {{- $object := printf "%s-%s" (include "sagamesh.fullname" $root) (replace "." "-" .name) -}}
+  {{- if gt (len $object) 63 -}}
+    {{- fail (printf "agents: the objects of %s would be called %s, which has more than 63 characters; set a shorter fullnameOverride" .name $object) -}}
+  {{- end -}}
+  {{- if hasKey $objects $object -}}
+    {{- fail (printf "agents: %s and %s would both be called %s in Kubernetes" (get $objects $object) .name $object) -}}
+  {{- end -}}
+  {{- $_ := set $objects $object .name -}}
+  {{- $_ := set $pool "object" $object -}}
+  {{- $_ := set $pool "pod" (dict "app.kubernetes.io/name" (include "sagamesh.name" $root) "app.kubernetes.io/instance" $root.Release.Name "app.kubernetes.io/component" $pool.kind "sagamesh.dev/pool" .name) -}}
+  {{- if and (ne $pool.scaling.mode "fixed") (gt (int $pool.scaling.minReplicas) (int $pool.scaling.maxReplicas)) -}}
+    {{- fail (printf "%s: scaling.minReplicas (%d) is more than scaling.maxReplicas (%d)" .name (int $pool.scaling.minReplicas) (int $pool.scaling.maxReplicas)) -}}
+  {{- end -}}
+  {{- $items = append $items $pool -}}
+{{- end -}}
+{{- $known := list -}}
+{{- range $items }}{{ $known = append $known .name }}{{ end -}}
+{{- range $name, $_ := $root.Values.pools -}}
+  {{- if not (has $name $known) -}}
+    {{- fail (printf "pools: %s is none of `agents` (%s)" $name (default "which is empty: write it with `sagamesh deploy values`" (join ", " $known))) -}}
+  {{- end -}}
+{{- end -}}
+{{- dict "items" $items | toJson -}}
+{{- end -}}
+
+{{/* Labels of a pool's objects. Takes {root, pool}. */}}
+{{- define "sagamesh.poolLabels" -}}
+{{ include "sagamesh.labels" .root }}
+app.kubernetes.io/component: {{ .pool.kind }}
+sagamesh.dev/pool: {{ .pool.name }}
+{{- with .pool.zone }}
+sagamesh.dev/zone: {{ . }}
+{{- end }}
+{{- end -}}

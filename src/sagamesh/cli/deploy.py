@@ -1,0 +1,31 @@
+"""The command `deploy values`: what a project's chart must know of its code."""
+
+from __future__ import annotations
+
+import typer
+
+from sagamesh.cli import output
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    deploy = typer.Typer(help="Bring the project's pools to production.", no_args_is_help=True)
+    deploy.command("values")(values)
+    app.add_typer(deploy, name="deploy")
+
+
+def values(json: output.JsonOption = False) -> None:
+    """Write the list of pools for the Helm chart: agents, zones, queues, and how long a stop must wait for their calls.
+
+    Needs neither a server nor a cluster: `sagamesh deploy values > agents.yaml`.
+    """
+    from sagamesh.app import load_app
+    from sagamesh.deploy import as_values, as_yaml, pool_facts
+
+    pools = pool_facts(load_app())
+    if json:
+        output.print_json(as_values(pools))
+    else:
+        typer.echo(as_yaml(pools), nl=False)
