@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -67,6 +67,7 @@ class Pool:
     - `slots`: calls at a time in one process; None for the process's setting.
     - `grace`: how long running calls may take to finish after a stop; None for the process's setting.
     - `results`: where the results are kept that the agent's contract wants to be.
+    - `checks`: as `check_with`, by name.
 
     mypy and pyright refuse an implementation, or a workflow class, whose argument or result is not the contract's.
     """
@@ -78,12 +79,14 @@ class Pool:
         slots: int | None = None,
         grace: timedelta | None = None,
         results: ResultStore | None = None,
+        checks: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
     ) -> None:
         if slots is not None and slots < 1:
             raise DefinitionError(f"a pool needs at least one slot, not {slots}")
         self.agent = serves if isinstance(serves, Agent) else None
         self.queue = serves.queue if isinstance(serves, Agent) else serves
         self.workflows: list[type[TaskWorkflow]] = []
+        self.dependencies: dict[str, Callable[[], Awaitable[object]]] = {}
         self._slots = slots
         self._grace = grace
         self._results = results
@@ -91,6 +94,9 @@ class Pool:
         self._guards: list[Interceptor] | None = None
         self._breakers: BreakerInterceptor | None = None
         self._bidder: Bidder | None = None
+        self._outermost: list[Interceptor] = []
+        for name, look in (checks or {}).items():
+            self.check_with(name, look)
 
     def serve(self, capability: Capability[In, Out], implementation: Callable[[In], Awaitable[Out]]) -> Self:
         """Let an implementation serve a capability.
@@ -120,6 +126,31 @@ class Pool:
             )
         self.workflows.append(workflow_class)
         return self
+
+    def check_with(self, name: str, look: Callable[[], Awaitable[object]]) -> Self:
+        """Name something that the implementations need, such as a database; see the page on health.
+
+        - `look`: returns when all is well, raises when it is not. It is called again and again, never twice at a time,
+          and is cancelled when it takes longer than the process's setting.
+
+        Raises:
+            DefinitionError: when something else has this name.
+        """
+        if name in self.dependencies:
+            raise DefinitionError(f"the pool of queue {self.queue} has two checks called {name!r}")
+        self.dependencies[name] = look
+        return self
+
+    def watch_calls(self, interceptor: Interceptor) -> None:
+        """Let an interceptor stand outermost; before the pool's workers are made."""
+        self._outermost.append(interceptor)
+
+    @property
+    def busy(self) -> bool:
+        """Whether all slots of a queue may be taken, so that this process does not ask for more."""
+        if self.agent is None or self._bidder is None:
+            return False
+        return self._bidder.in_use >= min(limits.slots or self.slots for limits in self._limits())
 
     def configure(self, *, slots: int, grace: timedelta) -> None:
         """Set what the process's settings say, where the pool was made without saying it."""
@@ -162,6 +193,17 @@ class Pool:
         self.check()
         return [*(self._worker(client, limits) for limits in self._limits()), *self._kept_workers(client)]
 
+    @property
+    def queues(self) -> list[tuple[str, Literal["activities", "workflows"]]]:
+        """What the workers poll: each queue's name, and which side of it."""
+        found: list[tuple[str, Literal["activities", "workflows"]]] = []
+        for limits in self._limits():
+            if self.workflows:
+                found.append((limits.queue, "workflows"))
+            if self.agent is not None:
+                found.append((limits.queue, "activities"))
+        return [*found, *((queue, "activities") for queue in self._kept())]
+
     def _limits(self) -> list[QueueLimits]:
         return [QueueLimits(self.queue)] if self.agent is None else limits_of(self.agent)
 
@@ -189,16 +231,20 @@ class Pool:
 
     def _kept_workers(self, client: Client) -> list[Worker]:
         """The workers that look for earlier results, one for each queue from which calls may fall back on them."""
-        if self.agent is None or self._results is None:
-            return []
+        return [
+            Worker(client, task_queue=queue, activities=activities, graceful_shutdown_timeout=self.grace)
+            for queue, activities in self._kept().items()
+        ]
+
+    def _kept(self) -> dict[str, list[Callable[..., Any]]]:
+        """What looks for earlier results, by queue."""
         by_queue: dict[str, list[Callable[..., Any]]] = {}
+        if self.agent is None or self._results is None:
+            return by_queue
         for capability in self.agent.capabilities.values():
             if _falls_on_kept(capability):
                 by_queue.setdefault(kept_queue(capability.queue), []).append(_kept(capability, self._results))
-        return [
-            Worker(client, task_queue=queue, activities=activities, graceful_shutdown_timeout=self.grace)
-            for queue, activities in by_queue.items()
-        ]
+        return by_queue
 
     def inline_activities(self) -> list[Callable[..., Any]]:
         """What this pool's agent does on the spot for the tasks that its process hosts."""
@@ -217,10 +263,11 @@ class Pool:
     def _interceptors(self, client: Client) -> list[Interceptor]:
         """What stands between the engine and the implementations, outermost first."""
         if self.agent is None:
-            return []
+            return list(self._outermost)
         # Faults are innermost, so that breakers see them.
         self._breakers = BreakerInterceptor(self.agent, client)
         return [
+            *self._outermost,
             self._bids(client, self.agent),
             *self._keeps(self.agent),
             self._breakers,

@@ -30,6 +30,22 @@ class WorkerSettings(BaseSettings):
         le=3600,
         description="how long running calls may take to finish after a stop, in seconds",
     )
+    probe_port: int = Field(
+        0, ge=0, le=65535, description="port of the probes and metrics of a worker process; 0 for none"
+    )
+    probe_host: str = Field("127.0.0.1", min_length=1, description="address on which they are served")
+    health_interval: float = Field(
+        30, gt=0, le=3600, description="how often a worker process looks at its queues and dependencies, in seconds"
+    )
+    dependency_timeout: float = Field(
+        30, gt=0, le=3600, description="how long one look at a dependency may take, in seconds"
+    )
+    stuck_after: float = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="how long the event loop may stand still until the process is not live, in seconds",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
 
 

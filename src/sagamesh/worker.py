@@ -8,17 +8,21 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from temporalio.worker import Worker
 
 from sagamesh.app import App
 from sagamesh.connection import connect_temporal
-from sagamesh.engine_log import log_through_python
+from sagamesh.engine_log import log_and_measure, log_through_python
 from sagamesh.inline import inline_workers
 from sagamesh.settings import WorkerSettings, read_settings
 from sagamesh.system import system_worker
+
+if TYPE_CHECKING:
+    from sagamesh.health.process import Health
 
 __all__ = ["run_worker", "serve"]
 
@@ -31,12 +35,14 @@ _LAST_WORD = 3.0
 def run_worker(app: App, pools: Sequence[str], *, inline: bool = False, address: str | None = None) -> None:
     """Serve these pools in this process until SIGTERM or SIGINT; a second signal ends it at once.
 
+    Probes and metrics are served beside them where the settings name a port.
+
     - `inline`: also host tasks inline (see `sagamesh.inline`).
 
     Raises:
         Unserved: for inline hosting without the agents that the tasks call inline.
         UnknownName: for a pool that the app does not have.
-        InvalidInput: when a setting is missing or wrong.
+        InvalidInput: when a setting is missing or wrong, or the port of the probes is taken.
         ServerUnreachable: when the server does not answer at the start.
     """
     settings = read_settings(WorkerSettings)
@@ -45,13 +51,26 @@ def run_worker(app: App, pools: Sequence[str], *, inline: bool = False, address:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    log_through_python()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(app, pools, settings=settings, inline=inline, address=address))
+    with ExitStack() as stack:
+        health = None
+        if settings.probe_port:
+            from sagamesh.health.process import Health
+
+            health = stack.enter_context(Health.open(settings, log_and_measure()))
+        else:
+            log_through_python()
+        runner = stack.enter_context(asyncio.Runner(loop_factory=_loop_factory()))
+        runner.run(serve(app, pools, settings=settings, inline=inline, address=address, health=health))
 
 
 async def serve(
-    app: App, pools: Sequence[str], *, settings: WorkerSettings, inline: bool = False, address: str | None = None
+    app: App,
+    pools: Sequence[str],
+    *,
+    settings: WorkerSettings,
+    inline: bool = False,
+    address: str | None = None,
+    health: Health | None = None,
 ) -> None:
     """As `run_worker`, inside a running event loop."""
     stop = asyncio.Event()
@@ -62,7 +81,12 @@ async def serve(
             os._exit(128 + number)
         _log.info("stopping: no new work, up to %g s for what runs", settings.grace)
         stop.set()
-        # The deadline is kept by the loop's own clock, not by a task that a stuck shutdown would also hold up.
+        if health is not None:
+            health.stopping()
+        deadline()
+
+    def deadline() -> None:
+        # Kept by the loop's own clock, not by a task that a stuck shutdown would also hold up.
         loop.call_later(settings.grace + _LAST_WORD, _give_up)
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,6 +97,8 @@ async def serve(
         for name in pools:
             pool = await stack.enter_async_context(app.pool_factory(name)())
             pool.configure(slots=settings.slots, grace=timedelta(seconds=settings.grace))
+            if health is not None:
+                health.measure(pool)
             running.append(pool)
         for pool in running:
             pool.check()
@@ -82,7 +108,22 @@ async def serve(
             # Left after the pools: what they finish may still need it.
             await stack.enter_async_context(system)
         _log.info("serving %s on %s", ", ".join(pools), client.service_client.config.target_host)
-        await asyncio.gather(*(pool.run(client, stop) for pool in running), *(_run(each, stop) for each in beside))
+        if health is not None:
+            others = beside if system is None else [*beside, system]
+            await stack.enter_async_context(health.watching(client, running, others))
+        tasks = [asyncio.ensure_future(pool.run(client, stop)) for pool in running]
+        tasks += [asyncio.ensure_future(_run(each, stop)) for each in beside]
+        try:
+            await asyncio.gather(*tasks)
+        except BaseException as error:
+            # A worker cannot go on, and half a process is none. What the others run may finish before what it needs is
+            # closed, but must not hold up the end.
+            deadline()
+            if health is not None:
+                health.broken(error)
+            stop.set()
+            await asyncio.wait(tasks)
+            raise
     _log.info("stopped")
 
 

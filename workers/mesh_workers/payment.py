@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from mesh_activities.payment import Payments
 from mesh_agents.payment import charge, payment, refund
+from mesh_workers import dependencies
 from mesh_workers.settings import PaymentSettings
 from sagamesh import Pool
 from sagamesh.settings import read_settings
@@ -16,5 +17,9 @@ from sagamesh.settings import read_settings
 async def pool() -> AsyncIterator[Pool]:
     """Serves `payment` through the gateway that SAGAMESH_PAYMENT_URL names."""
     settings = read_settings(PaymentSettings)
-    async with Payments.open(settings.database, settings.url, settings.key) as payments:
-        yield Pool(payment).serve(charge, payments.charge).serve(refund, payments.refund)
+    async with (
+        Payments.open(settings.database, settings.url, settings.key) as payments,
+        dependencies.database(settings.database) as answers,
+    ):
+        checks = {"database": answers, "gateway": dependencies.gateway(settings.url)}
+        yield Pool(payment, checks=checks).serve(charge, payments.charge).serve(refund, payments.refund)

@@ -1,0 +1,123 @@
+"""The decision: from what was seen, and how long ago, to started, ready and live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = ["Bounds", "Facts", "Kind", "Seen", "Verdict", "judge"]
+
+Kind: TypeAlias = Literal["server", "queue", "dependency"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one check saw last. All times are seconds before now.
+
+    - `problem`: what was wrong; None when all was well.
+    - `certain`: it was seen, and not only that the look itself failed.
+    - `age`: since the last look ended; None while none has.
+    - `lasting`: for how long it has been as it is now.
+    - `fresh`: the age beyond which it says nothing any more.
+    """
+
+    name: str
+    kind: Kind
+    problem: str | None = None
+    certain: bool = True
+    age: float | None = None
+    lasting: float = 0.0
+    fresh: float = 70.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of the process.
+
+    - `beat`: seconds since its event loop was last seen to turn.
+    - `busy`: every slot is taken, so nothing polls although all is well.
+    - `was_ready`: it was ready at some time.
+    - `stopping`: it was told to stop.
+    - `broken`: why it cannot go on; empty while it can.
+    """
+
+    beat: float
+    seen: tuple[Seen, ...]
+    busy: bool = False
+    was_ready: bool = False
+    stopping: bool = False
+    broken: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long something may last, in seconds.
+
+    - `stuck`: the event loop may stand still.
+    - `unpolled`: a queue may go without a poller of this process while the server answers and slots are free. Far
+      longer than the pollers' own pauses and a restart of the server take.
+    """
+
+    stuck: float = 30.0
+    unpolled: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why it is not live, not ready, not started: one sentence each. Without a reason it is."""
+
+    not_live: tuple[str, ...]
+    not_ready: tuple[str, ...]
+    not_started: tuple[str, ...]
+
+
+def judge(facts: Facts, bounds: Bounds) -> Verdict:
+    """Decide.
+
+    Live depends on nothing outside the process: the server or a dependency that is slow or gone never makes it false,
+    because a restart would not bring them back.
+    """
+    not_ready = tuple(_not_ready(facts))
+    return Verdict(
+        not_live=tuple(_not_live(facts, bounds)),
+        not_ready=not_ready,
+        not_started=() if facts.was_ready or not not_ready else not_ready,
+    )
+
+
+def _not_live(facts: Facts, bounds: Bounds) -> Iterator[str]:
+    if facts.broken:
+        yield facts.broken
+    if facts.beat > bounds.stuck:
+        yield f"the event loop has stood still for {facts.beat:.0f} s"
+        return  # what the checks saw is as old
+    servers = [seen for seen in facts.seen if seen.kind == "server"]
+    answers = all(seen.problem is None and seen.lasting > bounds.unpolled and _is_fresh(seen) for seen in servers)
+    # One that never was ready is the startup probe's business.
+    if not answers or not servers or facts.stopping or facts.busy or not facts.was_ready:
+        return
+    for seen in facts.seen:
+        gone = seen.problem is not None and seen.certain and _is_fresh(seen) and seen.lasting > bounds.unpolled
+        if seen.kind == "queue" and gone:
+            yield f"{seen.name}: {seen.problem}, for {seen.lasting:.0f} s, and the server answers"
+
+
+def _not_ready(facts: Facts) -> Iterator[str]:
+    if facts.broken:
+        yield facts.broken
+    if facts.stopping:
+        yield "it is stopping"
+    if not facts.seen:
+        yield "it has not begun to serve"
+    for seen in facts.seen:
+        if seen.age is None:
+            yield f"{seen.name}: not looked at yet"
+        elif not _is_fresh(seen):
+            yield f"{seen.name}: nothing was heard for {seen.age:.0f} s"
+        elif seen.problem is not None and not (seen.kind == "queue" and seen.certain and facts.busy):
+            yield f"{seen.name}: {seen.problem}"
+
+
+def _is_fresh(seen: Seen) -> bool:
+    return seen.age is not None and seen.age <= seen.fresh

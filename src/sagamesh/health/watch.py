@@ -1,0 +1,98 @@
+"""The checks at work: each in a task of its own, so that none waits for another and no probe waits for any."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sagamesh.health.record import Record
+from sagamesh.health.verdict import Kind
+
+__all__ = ["Check", "Problem", "watching"]
+
+_log = logging.getLogger("sagamesh.health")
+
+_BEAT: Final = 1.0
+_SOON: Final = 2.0
+"""Seconds until the next look while something is wrong: its end should be seen at once."""
+_SLACK: Final = 5.0
+"""Seconds that a look may come late on a busy machine."""
+_LONGEST: Final = 300
+
+
+class Problem(Exception):
+    """What a check raises for something that is wrong; its text is the sentence. Any other exception is one, too.
+
+    - `certain`: it was seen, and not only that the look itself failed.
+    """
+
+    def __init__(self, text: str, *, certain: bool = True) -> None:
+        super().__init__(text)
+        self.certain = certain
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something to look at again and again.
+
+    - `look`: returns when all is well, raises when it is not.
+    - `every`, `timeout`: seconds between two looks, and for one.
+    """
+
+    name: str
+    kind: Kind
+    look: Callable[[], Awaitable[object]]
+    every: float
+    timeout: float
+
+
+@asynccontextmanager
+async def watching(record: Record, checks: Sequence[Check]) -> AsyncIterator[None]:
+    """Keep the record while the block runs."""
+    for check in checks:
+        record.expect(check.name, check.kind, fresh=check.every + check.timeout + _SLACK)
+    record.beat()
+    tasks = [asyncio.create_task(_beat(record)), *(asyncio.create_task(_follow(record, each)) for each in checks)]
+    try:
+        yield
+    finally:
+        # Not awaited: a check that ignores being cancelled must not hold up a shutdown.
+        for task in tasks:
+            task.cancel()
+
+
+async def _beat(record: Record) -> None:
+    while True:
+        record.beat()
+        await asyncio.sleep(_BEAT)
+
+
+async def _follow(record: Record, check: Check) -> None:
+    was_well = None
+    while True:
+        problem, certain = await _looked(check)
+        record.tell(check.name, problem, certain=certain)
+        if (problem is None) is not was_well:
+            # The first look at a queue comes before its pollers are there.
+            level = logging.WARNING if problem is not None and was_well is not None else logging.INFO
+            _log.log(level, "%s: %s", check.name, problem or "well")
+            was_well = problem is None
+        await asyncio.sleep(check.every if problem is None else min(check.every, _SOON))
+
+
+async def _looked(check: Check) -> tuple[str | None, bool]:
+    try:
+        async with asyncio.timeout(check.timeout):
+            await check.look()
+    except TimeoutError:
+        return f"no answer within {check.timeout:g} s", False
+    except Problem as problem:
+        return str(problem), problem.certain
+    except Exception as error:
+        first = next(iter(str(error).splitlines()), "")
+        return f"{type(error).__name__}: {first}"[:_LONGEST].removesuffix(": "), False
+    return None, True

@@ -1,0 +1,63 @@
+"""What the pools need of the world outside, and how to see that it is there; for `Pool(..., checks=...)`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import aiosmtplib
+import httpx
+from sqlalchemy import MetaData, text
+
+from mesh_workers.settings import NotificationSettings
+from sagamesh.database import Database
+
+__all__ = ["Look", "database", "gateway", "mail_server"]
+
+Look: TypeAlias = Callable[[], Awaitable[object]]
+
+
+@asynccontextmanager
+async def database(url: str) -> AsyncIterator[Look]:
+    """The database of this URL answers a query. The look has a connection of its own: it takes none from the calls."""
+    async with Database.open(url, MetaData()) as opened:
+
+        async def look() -> None:
+            async with opened.reading() as connection:
+                await connection.execute(text("SELECT 1"))
+
+        yield look
+
+
+def gateway(url: str) -> Look:
+    """The gateway answers HTTP. Any answer will do that is no fault of its own: a look has no key, and asks nothing."""
+
+    async def look() -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(url, timeout=None)  # the check's own timeout ends it
+        if answer.status_code >= 500:
+            raise ConnectionError(f"{url} answers {answer.status_code}")
+
+    return look
+
+
+def mail_server(settings: NotificationSettings) -> Look:
+    """The mail server greets, with the encryption that the settings ask for. Nobody logs in, nothing is sent."""
+    context = None if settings.tls == "none" else ssl.create_default_context(cafile=settings.ca_file)
+
+    async def look() -> None:
+        client = aiosmtplib.SMTP(
+            hostname=settings.host,
+            port=settings.port,
+            use_tls=settings.tls == "implicit",
+            start_tls=settings.tls == "starttls",
+            tls_context=context,
+            timeout=None,
+            local_hostname=settings.sender.rpartition("@")[2],
+        )
+        async with client:
+            await client.noop()
+
+    return look
