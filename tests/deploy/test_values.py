@@ -1,0 +1,184 @@
+"""What the chart makes of values: the right objects, or a refusal that names the value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.charts import CHART, Chart, Refused
+
+AGENT = {"name": "stock", "kind": "agent", "queues": ["stock", "stock/warehouse"]}
+TASKS = {"name": "orders", "kind": "tasks", "queues": ["orders"]}
+KEDA = {"scaling": {"mode": "keda"}}
+
+
+def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    return {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == kind}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"replicaCount": 3}, ["replicaCount is gone", "defaults.scaling.replicas"]),
+        ({"autoscaling": {"enabled": True}}, ["autoscaling is gone", "pools.<name>.scaling"]),
+        ({"temporal": {"adress": "x:1"}}, ["/temporal", "adress"]),
+        ({"temporal": {"address": "nowhere"}}, ["/temporal/address", "nowhere"]),
+        ({"agents": [{**AGENT, "kind": "actor"}]}, ["/agents/0/kind", "'agent', 'tasks'"]),
+        ({"agents": [{"name": "stock", "kind": "agent"}]}, ["/agents/0", "queues"]),
+        ({"defaults": {"scaling": {"mode": "vpa"}}}, ["/defaults/scaling/mode", "'fixed', 'hpa', 'keda'"]),
+        ({"defaults": {"scaling": {"minReplicas": 0}}}, ["/defaults/scaling/minReplicas", "minimum"]),
+        ({"defaults": {"resources": {"limits": None}}}, ["/defaults/resources", "limits"]),
+        ({"defaults": {"env": {"SAGAMESH_PAYMENT_KEY": "sk"}}}, ["env.SAGAMESH_PAYMENT_KEY", "envFrom"]),
+        ({"defaults": {"env": {"TEMPORAL_ADDRESS": "x:1"}}}, ["env.TEMPORAL_ADDRESS", "set by the chart"]),
+        ({"pools": {"orders": {"replicas": 3}}}, ["/pools/orders", "replicas"]),
+        ({"pools": {"order": {"slots": 3}}}, ["pools: order is none of `agents`", "accounts", "orders"]),
+        ({"pools": {"orders": {"scaling": {"mode": "hpa", "minReplicas": 11}}}}, ["orders", "minReplicas (11)"]),
+        ({"image": {"tag": "latest"}}, ["image.tag", "latest"]),
+        ({"temporal": {"tls": {"clientSecret": "c"}}}, ["temporal.tls.enabled is false"]),
+        (
+            {"temporal": {"tls": {"enabled": True, "clientSecret": "c"}, "apiKey": {"secret": "k"}}},
+            ["either apiKey.secret or tls.clientSecret"],
+        ),
+        (
+            {"evaluationServer": {"enabled": True}, "temporal": {"tls": {"enabled": True}}},
+            ["evaluationServer", "temporal.tls"],
+        ),
+        ({"istio": {"enabled": True}}, ["istio.service"]),
+        ({"serviceAccount": {"create": False}}, ["serviceAccount.name"]),
+        ({"agents": [{**AGENT, "name": "a.b"}, {**AGENT, "name": "a-b"}]}, ["a.b and a-b", "shop-sagamesh-a-b"]),
+        ({"agents": [{**AGENT, "name": "x" * 60}]}, ["63 characters", "fullnameOverride"]),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_path(chart: Chart, values: dict[str, Any], said: list[str]) -> None:
+    with pytest.raises(Refused) as refused:
+        chart.render(values=values)
+    message = str(refused.value)
+    assert [word for word in said if word not in message] == [], message
+
+
+def test_a_pool_goes_before_its_agent_and_that_before_the_defaults(chart: Chart) -> None:
+    objects = chart.render(
+        values={
+            "defaults": {"slots": 5, "logLevel": "DEBUG", "resources": {"limits": {"cpu": "2"}}},
+            "agents": [{**AGENT, "slots": 6, "graceSeconds": 60}],
+            "pools": {"stock": {"slots": 7, "resources": {"limits": {"memory": "1Gi"}}}},
+        }
+    )
+    container = of_kind(objects, "Deployment")["shop-sagamesh-stock"]["template"]["spec"]["containers"][0]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert (variables["SAGAMESH_SLOTS"], variables["SAGAMESH_GRACE"], variables["SAGAMESH_LOG_LEVEL"]) == (
+        "7",
+        "60",
+        "DEBUG",
+    )
+    assert container["resources"]["limits"] == {"cpu": "2", "memory": "1Gi"}
+
+
+def test_a_scaler_of_cpu_and_memory(chart: Chart) -> None:
+    objects = chart.render(values={"agents": [AGENT], "defaults": {"scaling": {"mode": "hpa"}}})
+    spec = of_kind(objects, "HorizontalPodAutoscaler")["shop-sagamesh-stock"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 10)
+    targets = {each["resource"]["name"]: each["resource"]["target"]["averageUtilization"] for each in spec["metrics"]}
+    assert targets == {"cpu": 70, "memory": 80}
+    # Kubernetes would set the number back to it at every upgrade.
+    assert "replicas" not in of_kind(objects, "Deployment")["shop-sagamesh-stock"]
+
+
+def test_keda_looks_at_the_kind_of_work_that_each_queue_has(chart: Chart) -> None:
+    objects = chart.render(values={"agents": [AGENT, TASKS], "defaults": KEDA})
+    looks = {
+        name: [(each["metadata"]["taskQueue"], each["metadata"]["queueTypes"]) for each in spec["triggers"]]
+        for name, spec in of_kind(objects, "ScaledObject").items()
+    }
+    assert looks == {
+        "shop-sagamesh-stock": [("stock", "activity"), ("stock/warehouse", "activity")],
+        "shop-sagamesh-orders": [("orders", "workflow")],
+    }
+    assert of_kind(objects, "TriggerAuthentication") == {}
+
+
+def test_keda_counts_the_calls_that_run(chart: Chart) -> None:
+    busy = {"scaling": {"mode": "keda", "keda": {"busySlots": {"prometheus": "http://prometheus:9090"}}}}
+    objects = chart.render(values={"agents": [AGENT], "defaults": {**busy, "slots": 20}})
+    trigger = of_kind(objects, "ScaledObject")["shop-sagamesh-stock"]["triggers"][-1]
+    assert trigger["metadata"]["threshold"] == "14"  # 70 % of 20
+    assert 'task_queue=~"stock|stock/warehouse"' in trigger["metadata"]["query"]
+
+
+@pytest.mark.parametrize(
+    ("temporal", "parameters"),
+    [
+        ({"tls": {"enabled": True}, "apiKey": {"secret": "key"}}, {"apiKey": "key/api-key"}),
+        (
+            {"tls": {"enabled": True, "clientSecret": "mine", "caSecret": "theirs"}},
+            {"cert": "mine/tls.crt", "key": "mine/tls.key", "ca": "theirs/ca.crt"},
+        ),
+    ],
+)
+def test_keda_and_workers_show_the_server_the_same_secrets(
+    chart: Chart, temporal: dict[str, Any], parameters: dict[str, str]
+) -> None:
+    objects = chart.render(values={"agents": [AGENT], "defaults": KEDA, "temporal": temporal})
+    ((name, shown),) = of_kind(objects, "TriggerAuthentication").items()
+    assert {each["parameter"]: f"{each['name']}/{each['key']}" for each in shown["secretTargetRef"]} == parameters
+    for trigger in of_kind(objects, "ScaledObject")["shop-sagamesh-stock"]["triggers"]:
+        assert trigger["authenticationRef"] == {"name": name}
+    pod = of_kind(objects, "Deployment")["shop-sagamesh-stock"]["template"]["spec"]
+    secrets = {each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each} | {
+        each["valueFrom"]["secretKeyRef"]["name"] for each in pod["containers"][0]["env"] if "valueFrom" in each
+    }
+    assert secrets == {value.partition("/")[0] for value in parameters.values()}
+    assert {"name": "TEMPORAL_TLS", "value": "true"} in pod["containers"][0]["env"]
+
+
+def test_the_controller_connects_its_own_versions(chart: Chart) -> None:
+    temporal = {"address": "t.example:7233", "tls": {"enabled": True, "clientSecret": "mine", "caSecret": "theirs"}}
+    objects = chart.render(
+        values={"agents": [AGENT, TASKS], "defaults": KEDA, "temporal": temporal, "versioned": {"enabled": True}}
+    )
+    assert {each["kind"] for each in objects} >= {"Connection", "WorkerDeployment", "WorkerResourceTemplate"}
+    assert not {each["kind"] for each in objects} & {"Deployment", "ScaledObject"}
+    spec = of_kind(objects, "WorkerDeployment")["shop-sagamesh-stock"]
+    injected = {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY", "TEMPORAL_TLS_CLIENT_CERT_PATH"}
+    assert not injected & {each["name"] for each in spec["template"]["spec"]["containers"][0]["env"]}
+    trigger = of_kind(objects, "WorkerResourceTemplate")["shop-sagamesh-stock"]["template"]["spec"]["triggers"][0]
+    # Empty is what the controller fills in for each version.
+    assert [trigger["metadata"][name] for name in ("namespace", "workerDeploymentName", "workerDeploymentBuildId")] == [
+        "",
+        "",
+        "",
+    ]
+
+
+def test_the_mesh_policy_of_inbound_traffic(chart: Chart) -> None:
+    objects = chart.render(CHART / "ci" / "istio-values.yaml")
+    priority = of_kind(objects, "VirtualService")["gateway"]["http"][0]
+    assert (priority["name"], priority["timeout"]) == ("priority", "10s")
+    assert (priority["retries"]["attempts"], priority["retries"]["perTryTimeout"]) == (3, "3s")
+    assert of_kind(objects, "DestinationRule")["gateway"]["trafficPolicy"]["outlierDetection"] == {
+        "consecutive5xxErrors": 5,
+        "interval": "30s",
+        "baseEjectionTime": "30s",
+        "maxEjectionPercent": 50,
+        "minHealthPercent": 30,
+    }
+    assert of_kind(objects, "PeerAuthentication")["gateway"]["mtls"] == {"mode": "STRICT"}
+
+
+def test_every_agent_has_an_alert_for_being_down(chart: Chart) -> None:
+    objects = chart.render(values={"monitoring": {"rules": {"enabled": True}, "podMonitor": {"enabled": True}}})
+    ((_, spec),) = of_kind(objects, "PrometheusRule").items()
+    down = [each for each in spec["groups"][0]["rules"] if each["alert"] == "AgentDown"]
+    assert {each["labels"]["pool"] for each in down} == {"accounts", "inventory", "payment", "notification", "orders"}
+    assert {(each["for"], each["labels"]["severity"]) for each in down} == {("1m", "critical")}
+    ((_, monitor),) = of_kind(objects, "PodMonitor").items()
+    assert [each["interval"] for each in monitor["podMetricsEndpoints"]] == ["30s"]
+
+
+def test_an_evaluation_server_is_what_the_pools_then_use(chart: Chart) -> None:
+    objects = chart.render(CHART / "ci" / "evaluation-values.yaml")
+    pod = of_kind(objects, "Deployment")["shop-sagamesh-orders"]["template"]["spec"]["containers"][0]
+    address = next(each["value"] for each in pod["env"] if each["name"] == "TEMPORAL_ADDRESS")
+    assert address == "shop-sagamesh-temporal.shop.svc:7233"
+    assert "shop-sagamesh-temporal" in of_kind(objects, "Service")
