@@ -95,6 +95,7 @@ class Pool:
         self._breakers: BreakerInterceptor | None = None
         self._bidder: Bidder | None = None
         self._outermost: list[Interceptor] = []
+        self._failing: Callable[[BaseException], None] | None = None
         for name, look in (checks or {}).items():
             self.check_with(name, look)
 
@@ -144,6 +145,14 @@ class Pool:
     def watch_calls(self, interceptor: Interceptor) -> None:
         """Let an interceptor stand outermost; before the pool's workers are made."""
         self._outermost.append(interceptor)
+
+    def on_failure(self, tell: Callable[[BaseException], None]) -> None:
+        """Hear of a worker that cannot go on, before it has shut down; before the pool's workers are made."""
+        self._failing = tell
+
+    async def _fail(self, error: BaseException) -> None:
+        if self._failing is not None:
+            self._failing(error)
 
     @property
     def busy(self) -> bool:
@@ -223,6 +232,7 @@ class Pool:
             # The server keeps this one for the queue, whoever polls it.
             max_task_queue_activities_per_second=limits.rate,
             graceful_shutdown_timeout=self.grace,
+            on_fatal_error=self._fail,
             # Pollers stay at the engine's default, five. The server must hand a task to a waiting poller within a
             # second; where it is too busy for that, the task may count as begun although no worker has it, and waits
             # for its timeout. With up to 20 pollers this was seen, with five never, and five keep a process busy.
@@ -232,7 +242,13 @@ class Pool:
     def _kept_workers(self, client: Client) -> list[Worker]:
         """The workers that look for earlier results, one for each queue from which calls may fall back on them."""
         return [
-            Worker(client, task_queue=queue, activities=activities, graceful_shutdown_timeout=self.grace)
+            Worker(
+                client,
+                task_queue=queue,
+                activities=activities,
+                graceful_shutdown_timeout=self.grace,
+                on_fatal_error=self._fail,
+            )
             for queue, activities in self._kept().items()
         ]
 

@@ -85,18 +85,28 @@ async def serve(
             health.stopping()
         deadline()
 
+    def failing(error: BaseException) -> None:
+        if not stop.is_set():
+            stop.set()
+            deadline()
+        if health is not None:
+            health.broken(error)
+
     def deadline() -> None:
         # Kept by the loop's own clock, not by a task that a stuck shutdown would also hold up.
         loop.call_later(settings.grace + _LAST_WORD, _give_up)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping, number)
-    client = await connect_temporal(plugin=app.plugin(), address=address)
     async with AsyncExitStack() as stack:
+        if health is not None:
+            await stack.enter_async_context(health.beating())
+        client = await connect_temporal(plugin=app.plugin(), address=address)
         running = []
         for name in pools:
             pool = await stack.enter_async_context(app.pool_factory(name)())
             pool.configure(slots=settings.slots, grace=timedelta(seconds=settings.grace))
+            pool.on_failure(failing)
             if health is not None:
                 health.measure(pool)
             running.append(pool)
@@ -116,12 +126,8 @@ async def serve(
         try:
             await asyncio.gather(*tasks)
         except BaseException as error:
-            # A worker cannot go on, and half a process is none. What the others run may finish before what it needs is
-            # closed, but must not hold up the end.
-            deadline()
-            if health is not None:
-                health.broken(error)
-            stop.set()
+            # Half a process is none. What the others run may finish before what it needs is closed.
+            failing(error)
             await asyncio.wait(tasks)
             raise
     _log.info("stopped")

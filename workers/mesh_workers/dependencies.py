@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import aiosmtplib
 import httpx
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, inspect
 
 from mesh_workers.settings import NotificationSettings
 from sagamesh.database import Database
@@ -21,12 +21,13 @@ Look: TypeAlias = Callable[[], Awaitable[object]]
 
 @asynccontextmanager
 async def database(url: str) -> AsyncIterator[Look]:
-    """The database of this URL answers a query. The look has a connection of its own: it takes none from the calls."""
+    """The database of this URL says which tables it has. The look has a connection of its own, none of the calls'."""
     async with Database.open(url, MetaData()) as opened:
 
         async def look() -> None:
             async with opened.reading() as connection:
-                await connection.execute(text("SELECT 1"))
+                # Not SELECT 1, which SQLite answers without looking at its file.
+                await connection.run_sync(lambda plain: inspect(plain).get_table_names())
 
         yield look
 
@@ -34,8 +35,11 @@ async def database(url: str) -> AsyncIterator[Look]:
 def gateway(url: str) -> Look:
     """The gateway answers HTTP. Any answer will do that is no fault of its own: a look has no key, and asks nothing."""
 
+    # A proxy from the environment cannot reach this machine's loopback.
+    proxied = httpx.URL(url).host not in ("localhost", "127.0.0.1", "::1")
+
     async def look() -> None:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=proxied) as client:
             answer = await client.get(url, timeout=None)  # the check's own timeout ends it
         if answer.status_code >= 500:
             raise ConnectionError(f"{url} answers {answer.status_code}")

@@ -7,7 +7,7 @@ import faulthandler
 import logging
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
@@ -20,7 +20,7 @@ from sagamesh.health.page import page
 from sagamesh.health.probe import Answer, probe_server
 from sagamesh.health.record import Record
 from sagamesh.health.verdict import Bounds, Facts, Verdict
-from sagamesh.health.watch import Check, watching
+from sagamesh.health.watch import Check, beating, watching
 from sagamesh.pool import Pool
 from sagamesh.settings import WorkerSettings
 
@@ -84,6 +84,10 @@ class Health:
             from sagamesh.metrics.calls import CallMeter
 
             pool.watch_calls(CallMeter(pool.agent, self._metrics.calls))
+
+    def beating(self) -> AbstractAsyncContextManager[None]:
+        """Follow the event loop while the block runs: from its start, because also what it opens may be slow."""
+        return beating(self._record)
 
     @asynccontextmanager
     async def watching(self, client: Client, pools: Sequence[Pool], beside: Sequence[Worker]) -> AsyncIterator[None]:

@@ -12,7 +12,7 @@ from typing import Final
 from sagamesh.health.record import Record
 from sagamesh.health.verdict import Kind
 
-__all__ = ["Check", "Problem", "watching"]
+__all__ = ["Check", "Problem", "beating", "watching"]
 
 _log = logging.getLogger("sagamesh.health")
 
@@ -51,12 +51,21 @@ class Check:
 
 
 @asynccontextmanager
+async def beating(record: Record) -> AsyncIterator[None]:
+    """Tell the record that the event loop turns, while the block runs."""
+    task = asyncio.create_task(_beat(record))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+@asynccontextmanager
 async def watching(record: Record, checks: Sequence[Check]) -> AsyncIterator[None]:
     """Keep the record while the block runs."""
     for check in checks:
         record.expect(check.name, check.kind, fresh=check.every + check.timeout + _SLACK)
-    record.beat()
-    tasks = [asyncio.create_task(_beat(record)), *(asyncio.create_task(_follow(record, each)) for each in checks)]
+    tasks = [asyncio.create_task(_follow(record, each)) for each in checks]
     try:
         yield
     finally:

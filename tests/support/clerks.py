@@ -1,0 +1,129 @@
+"""An agent whose calls take as long as told and whose dependency is a file, for the tests of worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+from temporalio import workflow
+
+from sagamesh import (
+    Agent,
+    App,
+    Breaker,
+    BusinessError,
+    Mesh,
+    Message,
+    Pool,
+    Retry,
+    Saga,
+    SagameshPlugin,
+    Task,
+    TaskWorkflow,
+    current_call,
+    seconds,
+)
+
+FOLDER: Final = "CLERKS_FOLDER"
+"""Variable with the folder of the dependency, `ledger`, and of what the calls write down, `begun` and `ended`."""
+
+
+class Errand(Message):
+    """What to do, and for how long."""
+
+    how: Literal["wait", "block", "stay", "decline", "fail"] = "wait"
+    seconds: Annotated[float, Field(ge=0)] = 0
+
+
+class Done(Message):
+    """It was."""
+
+
+class Unwilling(BusinessError):
+    """A final answer."""
+
+
+clerk = Agent("clerk")
+work = clerk.capability(
+    "work",
+    takes=Errand,
+    returns=Done,
+    timeout=seconds(30),
+    retry=Retry(attempts=2, first=seconds(0.05)),
+    breaker=Breaker(key="desk", failures=100),
+)
+errand: Task[Errand, Done] = Task("Errand", takes=Errand, returns=Done, queue="errands", uses=(clerk,))
+plugin = SagameshPlugin(passthrough=("tests",))
+
+
+@workflow.defn(name="Errand")
+class Run(TaskWorkflow):
+    """One call."""
+
+    task = errand
+
+    @workflow.run
+    async def run(self, wanted: Errand) -> Done:
+        async with Saga() as saga:
+            return await saga.step(work, wanted)
+
+
+async def _work(wanted: Errand) -> Done:
+    folder, key = Path(os.environ[FOLDER]), current_call().key
+    _write(folder / "begun", key)
+    if wanted.how == "decline":
+        raise Unwilling("not today")
+    if wanted.how == "fail":
+        raise OSError("the pen is broken")
+    try:
+        if wanted.how == "block":
+            time.sleep(wanted.seconds)  # noqa: ASYNC251  # it is what must not be done
+        else:
+            await asyncio.sleep(wanted.seconds)
+    except asyncio.CancelledError:
+        _write(folder / "cancelled", key)
+        if wanted.how == "stay":
+            await asyncio.sleep(wanted.seconds)
+        raise
+    _write(folder / "ended", key)
+    return Done()
+
+
+def _write(file: Path, line: str) -> None:
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(line + "\n")
+
+
+async def _ledger() -> None:
+    state = (Path(os.environ[FOLDER]) / "ledger").read_text(encoding="utf-8")
+    if state == "slow":
+        await asyncio.sleep(3600)
+    if state != "open":
+        raise OSError(f"the ledger is {state}")
+
+
+@asynccontextmanager
+async def clerks() -> AsyncIterator[Pool]:
+    """Serves `clerk`."""
+    yield Pool(clerk, checks={"ledger": _ledger}).serve(work, _work)
+
+
+@asynccontextmanager
+async def errands() -> AsyncIterator[Pool]:
+    """Hosts `Errand`."""
+    yield Pool(errand.queue).host(errand, Run)
+
+
+app = App(
+    mesh=Mesh(clerk),
+    tasks=(errand,),
+    contracts=("tests",),
+    workflows=("tests.support.clerks:Run",),
+    pools={"clerk": "tests.support.clerks:clerks", "errands": "tests.support.clerks:errands"},
+)
