@@ -103,7 +103,12 @@ def test_keda_counts_the_calls_that_run(chart: Chart) -> None:
     objects = chart.render(values={"agents": [AGENT], "defaults": {**busy, "slots": 20}})
     trigger = of_kind(objects, "ScaledObject")["shop-sagamesh-stock"]["triggers"][-1]
     assert trigger["metadata"]["threshold"] == "14"  # 70 % of 20
-    assert 'task_queue=~"stock|stock/warehouse"' in trigger["metadata"]["query"]
+    labels = 'namespace="shop",pool="stock",worker_type="ActivityWorker"'
+    assert trigger["metadata"]["query"] == f"sum(temporal_worker_task_slots_used{{{labels}}})"
+    objects = chart.render(values={"agents": [AGENT], "defaults": busy, "versioned": {"enabled": True}})
+    template = of_kind(objects, "WorkerResourceTemplate")["shop-sagamesh-stock"]["template"]
+    # A name that the controller fills in: each version has a scaler, and each counts its own calls only.
+    assert 'build_id="{{temporal_worker_build_id}}"' in template["spec"]["triggers"][-1]["metadata"]["query"]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ triggers:
     metricType: AverageValue
     metadata:
       serverAddress: {{ . | quote }}
-      query: {{ printf "sum(temporal_worker_task_slots_used{worker_type=\"%s\",task_queue=~\"%s\"})" (eq $pool.kind "agent" | ternary "ActivityWorker" "WorkflowWorker") (join "|" $pool.queues) | quote }}
+      query: {{ printf "sum(temporal_worker_task_slots_used{namespace=%q,pool=%q,worker_type=%q%s})" $root.Release.Namespace $pool.name (eq $pool.kind "agent" | ternary "ActivityWorker" "WorkflowWorker") ($versioned | ternary ",build_id=\"{{temporal_worker_build_id}}\"" "") | quote }}
       threshold: {{ max 1 (div (mul (int $pool.slots) (int $keda.busySlots.percent)) 100) | quote }}
   {{- end }}
 {{- end -}}
