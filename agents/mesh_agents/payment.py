@@ -59,7 +59,7 @@ charge = payment.capability(
     takes=Charge,
     returns=Receipt,
     timeout=seconds(15),
-    retry=Retry(attempts=30, most=seconds(20)),
+    retry=Retry(attempts=30, most=seconds(10)),
     breaker=GATEWAY,
     inline=True,
     summary="Take the money",

@@ -182,8 +182,8 @@ SEEDS = (
     seed(
         "timeout changed",
         "payment",
-        "timeout=seconds(15),\n    retry=Retry(attempts=30, most=seconds(20))",
-        "timeout=seconds(20),\n    retry=Retry(attempts=30, most=seconds(20))",
+        "timeout=seconds(15),\n    retry=Retry(attempts=30, most=seconds(10))",
+        "timeout=seconds(20),\n    retry=Retry(attempts=30, most=seconds(10))",
         "payment.charge (event ",
         "start-to-close timeout was 15s, is now 20s",
     ),
