@@ -100,15 +100,26 @@ def test_the_command_writes_what_the_chart_takes(chart: Chart, tmp_path: Path) -
     assert json.loads(command("--json")) == as_values(pool_facts(zones.app))
 
 
+def test_a_project_that_is_none_is_one_line_and_exit_code_2() -> None:
+    done = run(app="nowhere:app")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the app, nowhere:app, cannot be imported")
+    assert done.stderr.count("\n") == 1
+
+
 def command(*options: str) -> str:
-    done = subprocess.run(
+    done = run(*options)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def run(*options: str, app: str = "mesh_workers.zones:app") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "sagamesh", "deploy", "values", *options],
-        env={"PATH": "/usr/bin:/bin", "SAGAMESH_APP": "mesh_workers.zones:app"},
+        env={"PATH": "/usr/bin:/bin", "SAGAMESH_APP": app},
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.charts import CHART, Chart, Refused
+from tests.support.kinds import problems
 
 AGENT = {"name": "stock", "kind": "agent", "queues": ["stock", "stock/warehouse"]}
 TASKS = {"name": "orders", "kind": "tasks", "queues": ["orders"]}
@@ -179,6 +181,19 @@ def test_every_agent_has_an_alert_for_being_down(chart: Chart) -> None:
     assert {(each["for"], each["labels"]["severity"]) for each in down} == {("1m", "critical")}
     ((_, monitor),) = of_kind(objects, "PodMonitor").items()
     assert [each["interval"] for each in monitor["podMetricsEndpoints"]] == ["30s"]
+
+
+def test_a_dashboard_comes_as_it_is(chart: Chart, tmp_path: Path) -> None:
+    mine = chart.copy(tmp_path / "chart")
+    # Grafana's own braces are none of Helm's.
+    dashboard = '{\n  "title": "Health",\n  "legendFormat": "{{agent_id}}"\n}\n'
+    (tmp_path / "chart" / "dashboards").mkdir(exist_ok=True)
+    (tmp_path / "chart" / "dashboards" / "of-a-test.json").write_text(dashboard, encoding="utf-8")
+    objects = mine.render(values={"monitoring": {"dashboards": {"enabled": True}}})
+    (found,) = [each for each in objects if each["metadata"]["name"] == "shop-sagamesh-of-a-test"]
+    assert found["data"] == {"of-a-test.json": dashboard}
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert list(problems(found)) == []
 
 
 def test_an_evaluation_server_is_what_the_pools_then_use(chart: Chart) -> None:

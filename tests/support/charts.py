@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,12 +29,18 @@ class Refused(Exception):
 class Chart:
     """The project's chart, and the Helm that renders it."""
 
-    def __init__(self, helm: Path) -> None:
+    def __init__(self, helm: Path, folder: Path = CHART) -> None:
         self._helm = helm
+        self._folder = folder
         self._rendered: dict[str, str] = {}
 
+    def copy(self, folder: Path) -> Chart:
+        """The same chart in a folder of its own, to be added to."""
+        shutil.copytree(self._folder, folder)
+        return Chart(self._helm, folder)
+
     def lint(self, values: Path) -> subprocess.CompletedProcess[str]:
-        return self._run("lint", "--strict", str(CHART), "--values", str(values))
+        return self._run("lint", "--strict", str(self._folder), "--values", str(values))
 
     def render(self, *files: Path, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The objects with these values files, and then these values, over the chart's own.
@@ -45,7 +52,15 @@ class Chart:
         key = json.dumps([options, values])
         if key not in self._rendered:
             done = self._run(
-                "template", "shop", str(CHART), "--namespace", "shop", *options, "--values", "-", given=values or {}
+                "template",
+                "shop",
+                str(self._folder),
+                "--namespace",
+                "shop",
+                *options,
+                "--values",
+                "-",
+                given=values or {},
             )
             if done.returncode:
                 raise Refused(done.stderr)
