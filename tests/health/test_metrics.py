@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import psutil
@@ -12,8 +13,10 @@ from temporalio.exceptions import ApplicationError, CancelledError
 
 from sagamesh import BusinessError, RetryLater
 from sagamesh.fallback import BREAKER_OPEN
+from sagamesh.health.process import Health
 from sagamesh.metrics.calls import Status, status_of
 from sagamesh.metrics.usage import UsageCollector, allowed_cpus, allowed_memory
+from sagamesh.settings import WorkerSettings, read_settings
 
 
 class Declined(BusinessError):
@@ -81,3 +84,18 @@ def test_usage_is_of_the_last_seconds_and_of_every_agent(tmp_path: Path) -> None
     # At least 0.2 s of CPU in 10 s, of half a CPU.
     assert 3.9 < found["system_cpu_usage payment"] < 100
     assert found["system_memory_usage payment"] == pytest.approx(50, abs=5)
+
+
+def test_without_the_extra_the_probes_are_there_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("prometheus_client", "psutil", "sagamesh.metrics"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+
+    health = Health(read_settings(WorkerSettings), None)
+
+    assert "install sagamesh[metrics]" in caplog.text
+    assert health.answer("/metrics").status == 200
+    assert health.answer("/livez").status == 200
+    assert health.answer("/readyz").body == "it has not begun to serve\n"

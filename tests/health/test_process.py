@@ -148,6 +148,23 @@ async def test_a_server_that_goes(start: Start, new_id: str) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_worker_that_cannot_go_on_takes_its_process_with_it(start: Start, client: Client, new_id: str) -> None:
+    process = start(SAGAMESH_GRACE="1")
+    await process.says("/readyz", 200)
+    await (await client.start(errand, Errand(how="break"), id=f"{new_id}-0")).result()
+
+    began = time.monotonic()
+    await client.start(errand, Errand(how="stay", seconds=600), id=f"{new_id}-1")
+    await process.says("/livez", 503, "it ends: Activity worker failed: no more polls")
+    await process.says("/readyz", 503, "it ends: Activity worker failed: no more polls")
+
+    assert await process.ended() == 1
+    assert 1 <= time.monotonic() - began < 30
+    assert process.written("begun")[-1] == f"{new_id}-1/{CALL}"
+    assert "still not stopped after the grace" in process.log
+
+
+@pytest.mark.asyncio
 async def test_what_cannot_be_served_ends_the_process(start: Start) -> None:
     process = start("clerk", TEMPORAL_NAMESPACE="nowhere", SAGAMESH_GRACE="600")
 

@@ -8,10 +8,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NoReturn
 
 from pydantic import Field
 from temporalio import workflow
+from temporalio.bridge.worker import Worker as BridgeWorker
 
 from sagamesh import (
     Agent,
@@ -37,7 +38,7 @@ FOLDER: Final = "CLERKS_FOLDER"
 class Errand(Message):
     """What to do, and for how long."""
 
-    how: Literal["wait", "block", "stay", "decline", "fail"] = "wait"
+    how: Literal["wait", "block", "stay", "break", "decline", "fail"] = "wait"
     seconds: Annotated[float, Field(ge=0)] = 0
 
 
@@ -81,6 +82,9 @@ async def _work(wanted: Errand) -> Done:
         raise Unwilling("not today")
     if wanted.how == "fail":
         raise OSError("the pen is broken")
+    if wanted.how == "break":
+        # Nothing outside the process makes the engine's library give up at will.
+        BridgeWorker.poll_activity_task = _no_more  # type: ignore[method-assign]
     try:
         if wanted.how == "block":
             time.sleep(wanted.seconds)  # noqa: ASYNC251  # it is what must not be done
@@ -93,6 +97,10 @@ async def _work(wanted: Errand) -> Done:
         raise
     _write(folder / "ended", key)
     return Done()
+
+
+async def _no_more(self: BridgeWorker) -> NoReturn:
+    raise RuntimeError("no more polls")
 
 
 def _write(file: Path, line: str) -> None:

@@ -74,8 +74,10 @@ class Health:
 
     def broken(self, error: BaseException) -> None:
         """The process cannot go on and is about to end."""
-        what = "one of its workers cannot go on" if isinstance(error, asyncio.CancelledError) else repr(error)
-        self._record.broken(f"it ends: {what}")
+        if isinstance(error, asyncio.CancelledError):  # what the engine's library does to whoever waits for its worker
+            self._record.broken("it ends: a worker cannot go on")
+        else:
+            self._record.broken(": ".join(str(each) for each in ("it ends", error, error.__cause__) if each))
 
     def measure(self, pool: Pool) -> None:
         """Count and time the pool's calls; before its workers are made."""
