@@ -81,15 +81,19 @@ async def _beat(record: Record) -> None:
 
 
 async def _follow(record: Record, check: Check) -> None:
-    was_well = None
+    # The first look at a queue comes before its pollers are there, and that is no news.
+    quiet = check.kind == "queue"
+    warned = False
     while True:
         problem, certain = await _looked(check)
         record.tell(check.name, problem, certain=certain)
-        if (problem is None) is not was_well:
-            # The first look at a queue comes before its pollers are there.
-            level = logging.WARNING if problem is not None and was_well is not None else logging.INFO
-            _log.log(level, "%s: %s", check.name, problem or "well")
-            was_well = problem is None
+        if problem is not None and not warned and not quiet:
+            warned = True
+            _log.warning("%s: %s", check.name, problem)
+        elif problem is None and warned:
+            warned = False
+            _log.info("%s: all is well again", check.name)
+        quiet = False
         await asyncio.sleep(check.every if problem is None else min(check.every, _SOON))
 
 
