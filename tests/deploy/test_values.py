@@ -30,6 +30,11 @@ def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any
         ({"agents": [{"name": "stock", "kind": "agent"}]}, ["/agents/0", "queues"]),
         ({"defaults": {"scaling": {"mode": "vpa"}}}, ["/defaults/scaling/mode", "'fixed', 'hpa', 'keda'"]),
         ({"defaults": {"scaling": {"minReplicas": 0}}}, ["/defaults/scaling/minReplicas", "minimum"]),
+        # Helm prints larger numbers as 1e+06, which Kubernetes and KEDA do not read.
+        (
+            {"defaults": {"scaling": {"keda": {"targetQueueSize": 1_000_000}}}},
+            ["/defaults/scaling/keda/targetQueueSize", "maximum"],
+        ),
         ({"defaults": {"resources": {"limits": None}}}, ["/defaults/resources", "limits"]),
         ({"defaults": {"env": {"SAGAMESH_PAYMENT_KEY": "sk"}}}, ["env.SAGAMESH_PAYMENT_KEY", "envFrom"]),
         ({"defaults": {"env": {"TEMPORAL_ADDRESS": "x:1"}}}, ["env.TEMPORAL_ADDRESS", "set by the chart"]),
