@@ -1,4 +1,4 @@
-"""The variables that the chart sets are the ones that the Temporal SDK reads."""
+"""What the chart tells the worker and asks it is what the SDK and the worker read and answer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from temporalio.envconfig import ClientConfig
 from temporalio.service import TLSConfig
 
+from sagamesh.health.page import PATHS
 from sagamesh.settings import WorkerSettings
 from tests.support.charts import Chart
 from tests.support.pods import pods
@@ -74,3 +75,19 @@ def test_the_worker_knows_every_setting_that_the_chart_gives_it(
         monkeypatch.setenv(name, value)
     settings = WorkerSettings()
     assert (settings.slots, settings.grace, settings.probe_port) == (10, 30, 9090)
+
+
+def test_the_probes_ask_for_what_the_worker_answers(chart: Chart) -> None:
+    values = {"probes": {"port": 9191, "startupSeconds": 45}, "monitoring": {"podMonitor": {"enabled": True}}}
+    objects = chart.render(values=values)
+    container = pods(objects)["Deployment/shop-sagamesh-orders"]["spec"]["containers"][0]
+    probes = {name: container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")}
+    asked = {name: probe["httpGet"]["path"] for name, probe in probes.items()}
+    assert asked == {"startup": "/startupz", "liveness": "/livez", "readiness": "/readyz"}
+    (monitor,) = [each for each in objects if each["kind"] == "PodMonitor"]
+    (read,) = monitor["spec"]["podMetricsEndpoints"]
+    assert {*asked.values(), read["path"]} <= set(PATHS)
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+    assert {ports[port] for port in (*(probe["httpGet"]["port"] for probe in probes.values()), read["port"])} == {9191}
+    assert {"name": "SAGAMESH_PROBE_PORT", "value": "9191"} in container["env"]
+    assert probes["startup"]["failureThreshold"] * probes["startup"]["periodSeconds"] >= 45
