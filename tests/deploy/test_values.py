@@ -207,3 +207,34 @@ def test_an_evaluation_server_is_what_the_pools_then_use(chart: Chart) -> None:
     address = next(each["value"] for each in pod["env"] if each["name"] == "TEMPORAL_ADDRESS")
     assert address == "shop-sagamesh-temporal.shop.svc:7233"
     assert "shop-sagamesh-temporal" in of_kind(objects, "Service")
+
+
+@pytest.mark.parametrize("strategy", ["Manual", "AllAtOnce", "Progressive"])
+def test_a_version_takes_over_as_the_values_say(chart: Chart, strategy: str) -> None:
+    versioned = {"enabled": True, "strategy": strategy, "gate": {"workflowType": "Canary"}}
+    objects = chart.render(values={"agents": [AGENT, TASKS], "versioned": versioned})
+    rollouts = {name: spec["rollout"] for name, spec in of_kind(objects, "WorkerDeployment").items()}
+    progressive = strategy == "Progressive"
+    for rollout in rollouts.values():
+        assert rollout["strategy"] == strategy
+        assert [step["rampPercentage"] for step in rollout.get("steps", [])] == ([10, 50] if progressive else [])
+    # An agent's workers host no task, so the gate's would wait there for ever.
+    assert "gate" not in rollouts["shop-sagamesh-stock"]
+    assert rollouts["shop-sagamesh-orders"]["gate"] == {"workflowType": "Canary"}
+
+
+def test_a_rollout_has_the_new_worker_poll_before_the_old_one_stops(chart: Chart) -> None:
+    spec = of_kind(chart.render(values={"agents": [AGENT]}), "Deployment")["shop-sagamesh-stock"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    # Spread where there is room; a pool of three on two nodes still starts.
+    spread = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert {each["whenUnsatisfiable"] for each in spread} == {"ScheduleAnyway"}
+
+
+def test_a_process_that_hosts_tasks_inline_serves_their_agents(chart: Chart) -> None:
+    inline = {"orders": {"serves": ["orders", "stock"], "inline": True}}
+    objects = chart.render(values={"agents": [AGENT, TASKS], "pools": inline})
+    container = of_kind(objects, "Deployment")["shop-sagamesh-orders"]["template"]["spec"]["containers"][0]
+    assert container["command"] == ["sagamesh", "worker"]
+    assert container["args"] == ["orders", "stock", "--inline"]
