@@ -88,8 +88,10 @@ def test_pools_are_told_the_server_the_helpers_and_the_data(place: Place) -> Non
     assert environment["GATEWAY"] == f"http://h:15{place.folder}/data/gateway"
 
 
-def test_another_server_of_the_users_environment_reaches_nobody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TEMPORAL_ADDRESS", "TEMPORAL_API_KEY", "TEMPORAL_TLS", "TEMPORAL_PROFILE"):
+def test_what_would_mislead_a_pool_in_the_users_environment_reaches_nobody(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TEMPORAL_ADDRESS", "TEMPORAL_API_KEY", "TEMPORAL_TLS", "TEMPORAL_PROFILE", "SAGAMESH_PROBE_PORT"):
         monkeypatch.setenv(name, "elsewhere")
     for part in planned(place).values():
         assert "elsewhere" not in part.environment.values()
