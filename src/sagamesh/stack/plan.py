@@ -109,8 +109,8 @@ def plan(app: App, place: Place, ports: Mapping[str, int], *, inline: bool = Fal
     """
     server = ServerPorts(grpc=ports[SERVER], web=ports["web"], http=ports["http"], metrics=ports["metrics"])
     engine = Engine(server.address)
-    # Variables and profiles of another Temporal server must not reach a process of this one, nor the one port that no two
-    # pools could open.
+    # Variables and profiles of another Temporal server must not reach a process of this one, nor the one port that two
+    # pools could not both open.
     inherited = {
         name: value
         for name, value in os.environ.items()
