@@ -19,7 +19,7 @@ from sagamesh.breaker.keeper import BreakerKeeper
 from tests.breaker.conftest import Fleet, Server, eventually
 from tests.support.outages import Letter, Provider, Sent, plugin, send, sending
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio, pytest.mark.timeout(240)]
 
 OUTAGE = float(os.environ.get("SAGAMESH_TEST_OUTAGE", "6"))
 """Seconds for which the provider fails. SAGAMESH_TEST_OUTAGE=60 makes it the whole minute."""

@@ -20,7 +20,8 @@ from sagamesh.testing import served
 from tests.routing.conftest import Depots
 from tests.support.zones import EU, US
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# On one server, in one process: the last test replays what the others have left there.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("negotiated")]
 _ids = (f"negotiated-{n}" for n in itertools.count())
 
 
