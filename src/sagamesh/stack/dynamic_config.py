@@ -12,7 +12,7 @@ DYNAMIC_CONFIG = (
     # One host has no use for partitions, and forwarding between them doubles the slowest answers.
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
-    # Who is killed while it changes a queue's rate leaves the server with an old version of it in memory, and every later
+    # Who is killed while changing the rate of a queue leaves the server with an old version in memory, and every later
     # change in the namespace fails until the server reads its database again: after minutes, unless it does so often.
     'matching.getUserDataRefresh="5s"',
     # Without it nobody is served by tenant: whoever has put more on a queue is served more.
