@@ -49,6 +49,7 @@ ENTRYPOINT ["temporal", "server", "start-dev", "--log-level", "warn", \
   "--dynamic-config-value", "history.timerProcessorMaxTimeShift=\"10ms\"", \
   "--dynamic-config-value", "matching.numTaskqueueReadPartitions=1", \
   "--dynamic-config-value", "matching.numTaskqueueWritePartitions=1", \
+  "--dynamic-config-value", "matching.getUserDataRefresh=\"5s\"", \
   "--dynamic-config-value", "matching.enableFairness=true", \
   "--search-attribute", "SagameshStatus=Keyword", \
   "--search-attribute", "SagameshNeedsOperator=Bool", \

@@ -247,4 +247,4 @@ async def test_all_of_them_replay(depots: Depots) -> None:
         history = await depots.temporal.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history()
         await replayer.replay_workflow(history)
         replayed += 1
-    assert replayed >= 9
+    assert replayed >= 1
