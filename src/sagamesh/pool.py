@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
-from temporalio import activity
 from temporalio.client import Client
-from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import Interceptor, Worker
 
 from sagamesh.agent import Agent
 from sagamesh.breaker.guard import BreakerInterceptor
-from sagamesh.capability import Capability, In, KeptAnswer, Out, kept_queue, kept_type
-from sagamesh.errors import DefinitionError, UnknownName, Unserved
-from sagamesh.fallback import Kept
+from sagamesh.capability import Capability, In, Out, kept_queue
+from sagamesh.errors import DefinitionError, Unserved
 from sagamesh.faults import fault_interceptors
 from sagamesh.limits.queue import QueueLimits, limits_of
 from sagamesh.limits.tenant_rate import keep_tenant_rate
 from sagamesh.routing.bidder import Bidder
+from sagamesh.served import falls_on_kept, kept_activity, served_activity, unknown_capability
 from sagamesh.status import TaskStatus
 from sagamesh.steering import TaskWorkflow
 from sagamesh.task import Task
@@ -110,7 +106,7 @@ class Pool:
             raise Unserved(f"{capability.type} is no capability of {owner}")
         if capability.name in self._served:
             raise Unserved(f"{capability.type} is served twice")
-        self._served[capability.name] = _activity(capability, implementation)
+        self._served[capability.name] = served_activity(capability, implementation)
         return self
 
     def host(self, task: Task[In, Out], workflow_class: type[Runs[In, Out]]) -> Self:
@@ -189,7 +185,7 @@ class Pool:
         missing = [c.type for c in self.agent.capabilities.values() if c.name not in self._served]
         if missing:
             raise Unserved(f"nothing serves {', '.join(missing)}: add .serve(...) to the pool of {self.agent.name}")
-        keeping = [c.type for c in self.agent.capabilities.values() if c.policy.keep is not None or _falls_on_kept(c)]
+        keeping = [c.type for c in self.agent.capabilities.values() if c.policy.keep is not None or falls_on_kept(c)]
         if keeping and self._results is None:
             raise Unserved(f"{', '.join(keeping)} keeps results: give the pool a store, Pool(..., results=...)")
 
@@ -221,7 +217,7 @@ class Pool:
         # provider, or away from one, waits where it was put.
         activities: list[Callable[..., Any]] = list(self._served.values())
         if self.agent is not None:
-            activities += [*self._bids(client, self.agent).activities, _unknown_capability(self.agent)]
+            activities += [*self._bids(client, self.agent).activities, unknown_capability(self.agent)]
         return Worker(
             client,
             task_queue=limits.queue,
@@ -258,8 +254,8 @@ class Pool:
         if self.agent is None or self._results is None:
             return by_queue
         for capability in self.agent.capabilities.values():
-            if _falls_on_kept(capability):
-                by_queue.setdefault(kept_queue(capability.queue), []).append(_kept(capability, self._results))
+            if falls_on_kept(capability):
+                by_queue.setdefault(kept_queue(capability.queue), []).append(kept_activity(capability, self._results))
         return by_queue
 
     def inline_activities(self) -> list[Callable[..., Any]]:
@@ -348,49 +344,3 @@ class Pool:
 
 PoolFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Pool]]
 """Opens what the implementations need, yields the pool, closes it again."""
-
-
-def _activity(capability: Capability[In, Out], implementation: Callable[[In], Awaitable[Out]]) -> Callable[..., Any]:
-    async def serve(arg: In) -> Out:
-        result = await implementation(arg)
-        if not isinstance(result, capability.returns):
-            raise ApplicationError(
-                f"{capability.type} must return {capability.returns.__name__}, not {type(result).__name__}",
-                type="InvalidResult",
-                non_retryable=True,
-            )
-        return result
-
-    # The engine reads the hints to decode the argument into the contract's model.
-    serve.__annotations__ = {"arg": capability.takes, "return": capability.returns}
-    return activity.defn(name=capability.type)(serve)
-
-
-def _unknown_capability(agent: Agent) -> Callable[..., Any]:
-    names = [capability.type for capability in agent.capabilities.values()]
-
-    async def unknown(args: Sequence[RawValue]) -> None:
-        error = UnknownName("capability", activity.info().activity_type, names)
-        raise ApplicationError(str(error), {"nearest": error.nearest}, type="UnknownName", non_retryable=True)
-
-    unknown.__annotations__ = {"args": Sequence[RawValue], "return": None}
-    return activity.defn(dynamic=True)(unknown)
-
-
-def _falls_on_kept(capability: Capability[Any, Any]) -> bool:
-    return any(isinstance(each, Kept) for each in capability.fallback)
-
-
-def _kept(capability: Capability[Any, Any], store: ResultStore) -> Callable[..., Any]:
-    from sagamesh.results import last_key
-
-    within = max(each.within for each in capability.fallback if isinstance(each, Kept))
-
-    async def kept(arg: BaseModel) -> KeptAnswer:
-        found = await store.get(last_key(capability, arg), within=within)
-        if found is None:
-            raise ApplicationError(f"no result of {capability.type} is kept", type="NothingKept", non_retryable=True)
-        return KeptAnswer(result=json.loads(found.json), age_seconds=found.age)
-
-    kept.__annotations__ = {"arg": capability.takes, "return": KeptAnswer}
-    return activity.defn(name=kept_type(capability.type))(kept)
