@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
-from google.protobuf.message import Message
-from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.common import RawValue
 from temporalio.converter import (
     ActivitySerializationContext,
     DataConverter,
     WorkflowSerializationContext,
 )
 
+from sagamesh.payloads import NEVER_ENCODED, decode_payloads, encodes
 from sagamesh.replay.origin import Origin
 
 __all__ = ["decoded"]
 
-_NEVER_ENCODED = frozenset({"header", "search_attributes", "user_metadata"})
+_NOT_COMPARED = NEVER_ENCODED | {"user_metadata"}
 # Not among them: the engine's own notes (markers), which nobody encodes, and the answers of others.
 _COMPARED = frozenset(
     f"{name}_event_attributes"
@@ -43,7 +40,7 @@ async def decoded(
     events: Iterable[HistoryEvent], origin: Origin, converter: DataConverter, namespace: str
 ) -> list[HistoryEvent]:
     """The events with their payloads decoded, as copies where anything had to be."""
-    if converter.payload_codec is None and converter.external_storage is None:
+    if not encodes(converter):
         return list(events)
     found = []
     for event in events:
@@ -53,9 +50,7 @@ async def decoded(
         copy = HistoryEvent()
         copy.CopyFrom(event)
         reader = converter.with_context(_context(event, origin, namespace))
-        for payload in _payloads(copy):
-            [raw] = await reader.decode([payload], [RawValue])
-            payload.CopyFrom(raw.payload)
+        await decode_payloads(copy, reader, leaving=_NOT_COMPARED)
         found.append(copy)
     return found
 
@@ -83,22 +78,3 @@ def _context(
         case _:
             workflow_id = origin.workflow_id
     return WorkflowSerializationContext(namespace=namespace, workflow_id=workflow_id)
-
-
-def _payloads(message: Message) -> Iterator[Payload]:
-    if isinstance(message, Payload):
-        yield message
-        return
-    for descriptor, value in message.ListFields():
-        if descriptor.message_type is None or descriptor.name in _NEVER_ENCODED:
-            continue
-        held: Iterable[Any]
-        if descriptor.message_type.GetOptions().map_entry:
-            held = value.values()
-        elif isinstance(value, Message):
-            held = (value,)
-        else:
-            held = value
-        for inner in held:
-            if isinstance(inner, Message):
-                yield from _payloads(inner)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from temporalio.client import WorkflowHandle
 from temporalio.converter import DataConverter
 
 from sagamesh.routing.explanation import Explanation, explain
-from sagamesh.timeline import opened
+from sagamesh.timeline import load_history
 
 __all__ = ["load_explanations"]
 
@@ -20,10 +19,5 @@ async def load_explanations(handle: WorkflowHandle[Any, Any], converter: DataCon
     Raises:
         temporalio.service.RPCError: when there is no such task, or the server does not answer.
     """
-
-    async def events() -> list[Any]:
-        return [await opened(event, converter) async for event in handle.fetch_history_events()]
-
-    history, described = await asyncio.gather(events(), handle.describe())
-    description = await opened(described.raw_description, converter)
+    history, description = await load_history(handle, converter)
     return explain(handle.id, history, description=description, converter=converter)
