@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sagamesh.cli import output
+from sagamesh.cli.arguments import MixOption, PrefixOption, TaskArgument
 from sagamesh.cli.load import interrupted_by, note, print_load, telling
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def register(app: typer.Typer) -> None:
 
 
 def chaos(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's name, such as Order.")],
-    mix: Annotated[Path, typer.Option("--mix", metavar="FILE", help="The kinds of inputs, as for `load`.")],
+    task: TaskArgument,
+    mix: MixOption,
     minutes: Annotated[float, typer.Option(metavar="M", help="Faults for so many minutes.")] = 3.0,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same schedule. Else made up.")] = None,
     kinds: Annotated[str, typer.Option(metavar="KIND,...", help=f"Only these kinds: {_KINDS}.")] = "",
@@ -49,7 +50,7 @@ def chaos(
     timeout: Annotated[
         float, typer.Option(metavar="S", min=1, help="A task without an end after so many seconds counts as lost.")
     ] = _TIMEOUT,
-    id_prefix: Annotated[str | None, typer.Option(metavar="P", help="Ids are P-0, P-1, ... Else made up.")] = None,
+    id_prefix: PrefixOption = None,
     json: output.JsonOption = False,
 ) -> None:
     """Kill, pause, lock and disturb the embedded stack of this project while tasks run, and prove that it held.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sagamesh.cli import output
+from sagamesh.cli.arguments import TaskId
 
 if TYPE_CHECKING:
     from sagamesh.status import ApprovalStatus
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
 By = Annotated[
     str | None,
     typer.Option(

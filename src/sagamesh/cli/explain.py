@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from sagamesh.cli import output
+from sagamesh.cli.arguments import TaskId
 
 if TYPE_CHECKING:
     from sagamesh.routing.decision import Considered, Decision
@@ -21,9 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("explain")(explain)
 
 
-def explain(
-    id: Annotated[str, typer.Argument(metavar="ID", help="The task's id.")], json: output.JsonOption = False
-) -> None:
+def explain(id: TaskId, json: output.JsonOption = False) -> None:
     """Show each routing decision of a task: who was chosen, by which figures, and why not each other one."""
     from sagamesh.app import load_app
 

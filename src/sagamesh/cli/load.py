@@ -8,12 +8,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sagamesh.cli import output
+from sagamesh.cli.arguments import MixOption, PrefixOption, TaskArgument
 
 if TYPE_CHECKING:
     from sagamesh.load import Generator, Pace, Tally
@@ -33,8 +33,8 @@ def register(app: typer.Typer) -> None:
 
 
 def load(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's name, such as Order.")],
-    mix: Annotated[Path, typer.Option("--mix", metavar="FILE", help="The kinds of inputs, as JSON or TOML.")],
+    task: TaskArgument,
+    mix: MixOption,
     count: Annotated[int | None, typer.Option(help="So many tasks; 100 when no duration is given.")] = None,
     duration: Annotated[float | None, typer.Option(metavar="S", help="Begin tasks for so many seconds.")] = None,
     concurrency: Annotated[
@@ -48,7 +48,7 @@ def load(
     timeout: Annotated[
         float, typer.Option(metavar="S", min=1, help="A task without an end after so many seconds counts as wrong.")
     ] = _TIMEOUT,
-    id_prefix: Annotated[str | None, typer.Option(metavar="P", help="Ids are P-0, P-1, ... Else made up.")] = None,
+    id_prefix: PrefixOption = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Leave out the project's own check at the end.")] = False,
     json: output.JsonOption = False,
 ) -> None:

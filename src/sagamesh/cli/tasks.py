@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from sagamesh.cli import output
+from sagamesh.cli.arguments import TaskArgument, TaskId
 from sagamesh.cli.filter import StatusWord
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _WATCH_PAUSE = 1.0
 """Seconds between two looks at a task that is watched."""
 
-TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -38,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def start(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's name, such as Order.")],
+    task: TaskArgument,
     input: Annotated[
         str, typer.Option("--input", "-i", metavar="FILE|-", help="The input as JSON; - reads standard input.")
     ],
