@@ -11,7 +11,7 @@ RUN awk '/^[a-z]/{keep=/^uv==/} keep' constraints.txt > uv.txt \
     && python -m venv --without-pip /opt/venv
 # What changes rarely first: the dependencies of workers, without the code. uvloop without the server beside it.
 RUN uv pip install --constraints constraints.txt -r pyproject.toml \
-        --extra cli --extra metrics --extra sql --extra http --extra mail uvloop
+        --extra cli --extra metrics --extra tracing --extra logs --extra sql --extra http --extra mail uvloop
 COPY README.md LICENSE ./
 COPY src src
 RUN uv build --quiet --wheel --build-constraints constraints.txt --require-hashes --out-dir dist . \
