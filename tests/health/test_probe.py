@@ -29,6 +29,14 @@ def get(port: int, path: str, *, method: str = "GET") -> tuple[int, str, dict[st
     return found
 
 
+def metrics(ready: int) -> str:
+    meaning = "1 while this process answers /readyz with yes, 0 while it does not"
+    return (
+        "a_metric 1\n"
+        f"# HELP sagamesh_worker_ready {meaning}\n# TYPE sagamesh_worker_ready gauge\nsagamesh_worker_ready {ready}\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "verdict", "status", "body"),
     [
@@ -38,7 +46,8 @@ def get(port: int, path: str, *, method: str = "GET") -> tuple[int, str, dict[st
         ("/livez", POOR, 503, "it is stuck\n"),
         ("/readyz", POOR, 503, "it is stuck\nthe database is gone\n"),
         ("/startupz", POOR, 200, "ok\n"),
-        ("/metrics", POOR, 200, "a_metric 1\n"),
+        ("/metrics", WELL, 200, metrics(ready=1)),
+        ("/metrics", POOR, 200, metrics(ready=0)),
         ("/nothing", WELL, 404, "there are /startupz, /livez, /readyz, /health, /metrics\n"),
         ("/", WELL, 404, "there are /startupz, /livez, /readyz, /health, /metrics\n"),
     ],

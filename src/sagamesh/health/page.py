@@ -16,13 +16,18 @@ PATHS: Final = ("/startupz", "/livez", "/readyz", "/health", "/metrics")
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+_READY: Final = (
+    "# HELP sagamesh_worker_ready 1 while this process answers /readyz with yes, 0 while it does not\n"
+    "# TYPE sagamesh_worker_ready gauge\n"
+    "sagamesh_worker_ready {}\n"
+)
 
 
 def page(path: str, verdict: Callable[[], tuple[Facts, Verdict]], metrics: Callable[[], str]) -> Answer:
     """The answer to a GET of this path: 200 for yes, 503 for no with a reason a line; 404 for an unknown path."""
     if path == "/metrics":
         try:
-            return Answer(200, _METRICS, metrics())
+            return Answer(200, _METRICS, metrics() + _READY.format(int(not verdict()[1].not_ready)))
         except OSError as error:
             return Answer(503, _TEXT, f"the engine's metrics cannot be read: {error}\n")
     if path not in PATHS:
