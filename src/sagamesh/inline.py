@@ -216,6 +216,8 @@ def inline_workers(client: Client, pools: Sequence[Pool]) -> list[Worker]:
             max_concurrent_activities=sum(agent.slots for agent in agents) or None,
             max_concurrent_local_activities=sum(agent.slots for agent in agents) or None,
             graceful_shutdown_timeout=max(each.grace for each in pools),
+            # Like the pool's own worker, so that promoting a version moves both queues of its tasks at once.
+            deployment_config=pool.deployment,
         )
         for pool in pools
         if pool.workflows

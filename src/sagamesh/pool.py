@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeV
 
 from pydantic import BaseModel
 from temporalio.client import Client
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from sagamesh.agent import Agent
 from sagamesh.breaker.guard import BreakerInterceptor
@@ -83,6 +83,7 @@ class Pool:
         self.queue = serves.queue if isinstance(serves, Agent) else serves
         self.workflows: list[type[TaskWorkflow]] = []
         self.dependencies: dict[str, Callable[[], Awaitable[object]]] = {}
+        self.deployment: WorkerDeploymentConfig | None = None
         self._slots = slots
         self._grace = grace
         self._results = results
@@ -157,8 +158,12 @@ class Pool:
             return False
         return self._bidder.in_use >= min(limits.slots or self.slots for limits in self._limits())
 
-    def configure(self, *, slots: int, grace: timedelta) -> None:
-        """Set what the process's settings say, where the pool was made without saying it."""
+    def configure(self, *, slots: int, grace: timedelta, deployment: WorkerDeploymentConfig | None = None) -> None:
+        """Set what the process's settings say, where the pool was made without saying it.
+
+        - `deployment`: the version that the process is; None for an unversioned one.
+        """
+        self.deployment = deployment
         self._slots = self._slots if self._slots is not None else slots
         self._grace = self._grace if self._grace is not None else grace
 
@@ -229,6 +234,7 @@ class Pool:
             max_task_queue_activities_per_second=limits.rate,
             graceful_shutdown_timeout=self.grace,
             on_fatal_error=self._fail,
+            deployment_config=self.deployment,
             # Pollers stay at the engine's default, five. The server must hand a task to a waiting poller within a
             # second; where it is too busy for that, the task may count as begun although no worker has it, and waits
             # for its timeout. With up to 20 pollers this was seen, with five never, and five keep a process busy.
@@ -244,6 +250,8 @@ class Pool:
                 activities=activities,
                 graceful_shutdown_timeout=self.grace,
                 on_fatal_error=self._fail,
+                # Of the same version: what is kept has the shape that this version's contract gives it.
+                deployment_config=self.deployment,
             )
             for queue, activities in self._kept().items()
         ]

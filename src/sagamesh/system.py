@@ -31,6 +31,9 @@ def system_worker(client: Client, mesh: Mesh) -> Worker | None:
         task_queue=SYSTEM_QUEUE,
         workflows=workflows,
         activities=activities,
+        # Never versioned: whatever deployment hosts tasks serves this queue, too, and keepers and locks outlive every
+        # version. Tasks of any version reach it, since a queue without a current version goes to unversioned workers.
+        # So these workflows must replay over releases, like tasks on an unversioned pool.
         # What a killed process had in its memory goes to another after this time instead of ten seconds.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
     )
