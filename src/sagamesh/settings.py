@@ -40,6 +40,12 @@ class WorkerSettings(BaseSettings):
     dependency_timeout: float = Field(
         30, gt=0, le=3600, description="how long one look at a dependency may take, in seconds"
     )
+    metrics_interval: float = Field(
+        15,
+        gt=0,
+        le=3600,
+        description="how often a process that hosts tasks reads the mesh's figures for its metrics, in seconds",
+    )
     stuck_after: float = Field(
         30,
         gt=0,

@@ -65,12 +65,15 @@ class Line:
             "sagamesh_breaker_open", "1 while this process lets no call through, 0 while it does"
         )
         self._trips = meter.with_additional_attributes(labels).create_counter(
-            "sagamesh_breaker_trips", "How often this process opened it"
+            "sagamesh_breaker_trips_total", "How often this process opened it"
         )
         self._refusals = meter.with_additional_attributes(labels).create_counter(
-            "sagamesh_breaker_refused", "Calls that were not made because it was open"
+            "sagamesh_breaker_refused_total", "Calls that were not made because it was open"
         )
+        # They exist from the start, so that the first increase is one.
         self._is_open.set(0)
+        self._trips.add(0)
+        self._refusals.add(0)
 
     @property
     def at_rest(self) -> bool:

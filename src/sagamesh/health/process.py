@@ -25,6 +25,7 @@ from sagamesh.pool import Pool
 from sagamesh.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from sagamesh.app import App
     from sagamesh.metrics.page import Metrics
 
 __all__ = ["Health"]
@@ -33,6 +34,8 @@ _log = logging.getLogger("sagamesh.health")
 
 _SERVER_EVERY: Final = 5.0
 _SERVER_TIMEOUT: Final = 6.0
+_READINGS: Final = 3
+"""For so many intervals a reading of the mesh counts: one that comes late leaves no gap."""
 
 
 class Health:
@@ -86,6 +89,22 @@ class Health:
             from sagamesh.metrics.calls import CallMeter
 
             pool.watch_calls(CallMeter(pool.agent, self._metrics.calls))
+
+    @asynccontextmanager
+    async def surveying(self, client: Client, app: App, *, inline: bool = False) -> AsyncIterator[None]:
+        """Read the figures of the whole mesh while the block runs; for one process that hosts tasks.
+
+        - `inline`: whether it hosts them inline.
+        """
+        if self._metrics is None:
+            yield
+            return
+        from sagamesh.metrics.reader import reading
+
+        every = self._settings.metrics_interval
+        collector = self._metrics.of_mesh(app.mesh, lasting=_READINGS * every)
+        async with reading(client, app, collector, every=every, inline=inline):
+            yield
 
     def beating(self) -> AbstractAsyncContextManager[None]:
         """Follow the event loop while the block runs: from its start, because also what it opens may be slow."""

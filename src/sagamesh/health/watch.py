@@ -12,7 +12,7 @@ from typing import Final
 from sagamesh.health.record import Record
 from sagamesh.health.verdict import Kind
 
-__all__ = ["Check", "Problem", "beating", "watching"]
+__all__ = ["Check", "Problem", "beating", "looked", "watching"]
 
 _log = logging.getLogger("sagamesh.health")
 
@@ -85,7 +85,7 @@ async def _follow(record: Record, check: Check) -> None:
     quiet = check.kind == "queue"
     warned = False
     while True:
-        problem, certain = await _looked(check)
+        problem, certain = await looked(check.look, check.timeout)
         record.tell(check.name, problem, certain=certain)
         if problem is not None and not warned and not quiet:
             warned = True
@@ -97,12 +97,16 @@ async def _follow(record: Record, check: Check) -> None:
         await asyncio.sleep(check.every if problem is None else min(check.every, _SOON))
 
 
-async def _looked(check: Check) -> tuple[str | None, bool]:
+async def looked(look: Callable[[], Awaitable[object]], timeout: float) -> tuple[str | None, bool]:
+    """What is wrong by one look, None for nothing, and whether that was seen and not only the look that failed.
+
+    - `timeout`: seconds for it.
+    """
     try:
-        async with asyncio.timeout(check.timeout):
-            await check.look()
+        async with asyncio.timeout(timeout):
+            await look()
     except TimeoutError:
-        return f"no answer within {check.timeout:g} s", False
+        return f"no answer within {timeout:g} s", False
     except Problem as problem:
         return str(problem), problem.certain
     except Exception as error:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics, generate_latest
 
+from sagamesh.mesh import Mesh
 from sagamesh.metrics.calls import CallMetrics
+from sagamesh.metrics.mesh import MeshCollector
 from sagamesh.metrics.usage import UsageCollector
 
 __all__ = ["Metrics"]
@@ -25,6 +27,12 @@ class Metrics:
         self.calls = CallMetrics(self.registry)
         self.registry.register(UsageCollector(agents))
         ProcessCollector(registry=self.registry)
+
+    def of_mesh(self, mesh: Mesh, *, lasting: float) -> MeshCollector:
+        """Have the figures of the whole mesh on the page, too, each reading for at most `lasting` seconds."""
+        collector = MeshCollector(mesh, lasting=lasting)
+        self.registry.register(collector)
+        return collector
 
     def page(self) -> str:
         """All of it, as Prometheus reads it."""

@@ -1,0 +1,97 @@
+"""Reads the figures of the mesh from the server, again and again, so that no scrape waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from temporalio.client import Client
+
+from sagamesh.app import App
+from sagamesh.attributes import NEEDS_OPERATOR
+from sagamesh.discovery import QueueState, describe_app, describe_queue
+from sagamesh.health.watch import looked
+from sagamesh.inline import inline_queue
+from sagamesh.metrics.mesh import MeshCollector, TaskCount
+from sagamesh.reply import reply
+from sagamesh.supervision.messages import SUPERVISOR
+
+__all__ = ["read_queues", "read_tasks", "reading"]
+
+_log = logging.getLogger("sagamesh.metrics")
+
+_PATIENCE: Final = 10.0
+"""Seconds for one reading."""
+
+_OPEN: Final = "ExecutionStatus = 'Running'"
+
+
+@asynccontextmanager
+async def reading(
+    client: Client, app: App, into: MeshCollector, *, every: float, inline: bool = False
+) -> AsyncIterator[None]:
+    """Keep the collector while the block runs.
+
+    - `every`: seconds between two readings.
+    - `inline`: whether this process hosts tasks inline, so that their queues are read, too.
+    """
+
+    async def queues() -> None:
+        into.queues.tell(await read_queues(client, app, inline=inline))
+
+    async def tasks() -> None:
+        into.tasks.tell(await read_tasks(client, app))
+
+    following = [
+        asyncio.create_task(_follow("queues", queues, every)),
+        asyncio.create_task(_follow("tasks", tasks, every)),
+    ]
+    try:
+        yield
+    finally:
+        for each in following:
+            each.cancel()
+
+
+async def read_queues(client: Client, app: App, *, inline: bool = False) -> Sequence[QueueState]:
+    """Every queue of the app, as the server describes it.
+
+    Raises:
+        temporalio.service.RPCError: when the server does not answer, or refuses.
+    """
+    states = await describe_app(client, app)
+    hosted = dict.fromkeys(inline_queue(task.queue) for task in app.tasks) if inline else ()
+    return [*states, *[await describe_queue(client, queue, "tasks", queue) for queue in hosted]]
+
+
+async def read_tasks(client: Client, app: App) -> Sequence[TaskCount]:
+    """How many tasks are open, by type. The server's list may be a second behind.
+
+    Raises:
+        ServerUnreachable: when the server does not answer.
+        Refused: when it does not know the search attributes of Sagamesh.
+    """
+    return [await _count(client, name) for name in (*(task.name for task in app.tasks), SUPERVISOR)]
+
+
+async def _count(client: Client, task: str) -> TaskCount:
+    # One question for each: the server groups by the engine's own status only.
+    of_type = f"{_OPEN} AND WorkflowType = '{task}'"
+    found = await reply(client, client.count_workflows(of_type))
+    waiting = await reply(client, client.count_workflows(f"{of_type} AND {NEEDS_OPERATOR.name} = true"))
+    return TaskCount(task, found.count, waiting.count)
+
+
+async def _follow(what: str, read: Callable[[], Awaitable[None]], every: float) -> None:
+    warned = False
+    while True:
+        problem, _ = await looked(read, _PATIENCE)
+        if problem is not None and not warned:
+            _log.warning("the metrics of the mesh have no %s: %s", what, problem)
+        elif problem is None and warned:
+            _log.info("the metrics of the mesh have their %s again", what)
+        warned = problem is not None
+        await asyncio.sleep(every)
