@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +23,10 @@ from tests.support.engine import Engine, open_engine, serving
 from tests.support.script import Cast
 
 __all__ = ["database_url", "postgres_server", "postgresql_url", "sqlite_url"]  # fixtures of every test
+
+# A shell has what it starts in the background ignore SIGINT, and so would the processes that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LIMIT = Decimal(100)
 """Up to which total the faked users may order without asking."""
