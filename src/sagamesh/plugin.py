@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from temporalio.client import ClientConfig
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkerConfig, WorkflowRunner
@@ -15,6 +16,7 @@ from sagamesh.converter import data_converter
 from sagamesh.errors import SagameshError
 from sagamesh.interceptor import TaskInterceptor
 from sagamesh.sandbox import Sandbox
+from sagamesh.tracing.switch import trace_client
 
 __all__ = ["PASSTHROUGH", "SagameshPlugin"]
 
@@ -26,11 +28,12 @@ PASSTHROUGH: Final = (
     "pydantic_settings",  # imported by sagamesh, never used in a workflow
     "annotated_types",  # constants that pydantic reads
     "typing_inspection",  # helpers of pydantic
+    "opentelemetry",  # the tracer provider is the process's
 )
 
 
 class SagameshPlugin(SimplePlugin):
-    """Pydantic converter, sandbox with its passthrough list, and the interceptor that makes tasks findable.
+    """Pydantic converter, sandbox with its passthrough list, the interceptor that makes tasks findable, and tracing.
 
     Give it to `Client.connect(plugins=[...])`; workers of that client inherit it. A `Replayer` takes it directly.
 
@@ -54,6 +57,18 @@ class SagameshPlugin(SimplePlugin):
             workflow_runner=runner,
             workflow_failure_exception_types=[SagameshError],
         )
+
+    def configure_client(self, config: ClientConfig) -> ClientConfig:
+        """As the base class, and trace what the client and its workers do, where the environment asks for it.
+
+        A replayer is not traced: what it replays was.
+
+        Raises:
+            InvalidInput: when the environment asks for what there is not.
+        """
+        config = super().configure_client(config)
+        config["interceptors"] = [*trace_client(), *config.get("interceptors", ())]
+        return config
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """As the base class, and spare the worker the work that only codecs and external storage need."""

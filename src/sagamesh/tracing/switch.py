@@ -1,0 +1,64 @@
+"""Switches tracing on where it is wanted. While it is off, this costs a look at the environment."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from temporalio.client import Interceptor
+
+from sagamesh.tracing.environment import wants_traces
+
+__all__ = ["all_sent", "trace_client", "trace_process"]
+
+_log = logging.getLogger("sagamesh.tracing")
+
+_SERVICE: Final = "sagamesh"
+
+
+def trace_client() -> Sequence[Interceptor]:
+    """What a client needs so that what it does is traced; nothing while tracing is off.
+
+    Raises:
+        InvalidInput: when the environment asks for what there is not.
+    """
+    if not _on(_SERVICE):
+        return ()
+    from sagamesh.tracing.provider import interceptors
+
+    return interceptors()
+
+
+def trace_process(service: str) -> None:
+    """Trace this worker process, and what its libraries call, where they have an instrumentation installed.
+
+    - `service`: the service's name where the environment gives none.
+
+    Raises:
+        InvalidInput: when the environment asks for what there is not.
+    """
+    if _on(service):
+        from sagamesh.tracing.libraries import instrument
+
+        instrument()
+
+
+def all_sent(within: float) -> bool:
+    """Send the spans that were not sent yet; whether all arrived within so many seconds, or there were none."""
+    provider = sys.modules.get("sagamesh.tracing.provider")
+    return True if provider is None else bool(provider.sent(within))
+
+
+def _on(service: str) -> bool:
+    if not wants_traces(os.environ):
+        return False
+    try:
+        from sagamesh.tracing.provider import provide
+    except ImportError as error:
+        _log.warning("nothing is traced, although the environment asks for it: install sagamesh[tracing] (%s)", error)
+        return False
+    provide(service)
+    return True
