@@ -121,6 +121,8 @@ async def serve(
         if health is not None:
             others = beside if system is None else [*beside, system]
             await stack.enter_async_context(health.watching(client, running, others))
+            if any(pool.workflows for pool in running):
+                await stack.enter_async_context(health.surveying(client, app, inline=inline))
         tasks = [asyncio.ensure_future(pool.run(client, stop)) for pool in running]
         tasks += [asyncio.ensure_future(_run(each, stop)) for each in beside]
         try:
