@@ -42,6 +42,7 @@ def program() -> typer.Typer:
         load,
         locks,
         replay,
+        restart,
         stack,
         tasks,
     )
@@ -57,7 +58,22 @@ def program() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(options)
-    for module in (stack, tasks, decisions, explain, fleet, breaker, locks, audit, replay, doctor, load, chaos, deploy):
+    for module in (
+        stack,
+        restart,
+        tasks,
+        decisions,
+        explain,
+        fleet,
+        breaker,
+        locks,
+        audit,
+        replay,
+        doctor,
+        load,
+        chaos,
+        deploy,
+    ):
         module.register(app)
     return app
 

@@ -18,7 +18,8 @@ from sagamesh.stack.place import Place
 from sagamesh.stack.plan import SERVER, PortOptions, plan, port_requests
 from sagamesh.stack.ports import LOOPBACK, assign
 from sagamesh.stack.process import ProcessId
-from sagamesh.stack.state import Phase, StackState, forget, load, save
+from sagamesh.stack.restart import forget_request, restarts_when_asked
+from sagamesh.stack.state import Phase, Restart, StackState, forget, load, save
 from sagamesh.stack.supervisor import Supervisor
 
 __all__ = ["Embedded", "Interrupted"]
@@ -74,6 +75,7 @@ class Embedded:
         previous = load(self._place)
         if previous is not None:
             reap(previous.leftovers, self._timing)
+        forget_request(self._place)
         save(self._place, self._state)
         try:
             log_through_python()
@@ -102,11 +104,29 @@ class Embedded:
                 self._raise_broken()
                 raise Interrupted(self._signal)
             self._enter(Phase.READY, supervisor, stop)
-            await _unless(stop, supervisor.watch())
+            await _unless(stop, self._serve(supervisor, stop))
         finally:
             self._enter(Phase.STOPPING, supervisor, stop)
             await supervisor.stop()
         self._raise_broken()
+
+    async def _serve(self, supervisor: Supervisor, stop: asyncio.Event) -> None:
+        """Keep everything running, and do what is asked for meanwhile."""
+
+        def tell(restart: Restart) -> None:
+            self._state.restart = restart
+            self._changed(supervisor, stop)
+
+        tasks = [
+            asyncio.create_task(supervisor.watch()),
+            asyncio.create_task(restarts_when_asked(self._place, supervisor, tell)),
+        ]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _listen(self, stop: asyncio.Event, supervisor: Supervisor) -> None:
         def told(number: int) -> None:

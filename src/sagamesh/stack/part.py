@@ -23,6 +23,8 @@ class Part:
     - `environment`: all of it; nothing is inherited.
     - `folder`: where it runs.
     - `ports`: what it listens on, by name; `link`: what a person may open.
+    - `drain`: seconds that it may take to finish what it does when another process takes its place.
+    - `probed`: whether it is given a free port for its probes and metrics (`SAGAMESH_PROBE_PORT`) at each start.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Part:
     ready: Probe
     ports: Mapping[str, int] = field(default_factory=dict)
     link: str = ""
+    drain: float = 13.0
+    probed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ class Place:
         return self.folder / "state.json"
 
     @property
+    def request(self) -> Path:
+        """A rolling restart that is asked for, while it is under way: see `sagamesh.stack.restart`."""
+        return self.folder / "restart.json"
+
+    @property
     def database(self) -> Path:
         """The Temporal server's database."""
         return self.folder / "temporal.db"

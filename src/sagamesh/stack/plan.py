@@ -12,6 +12,7 @@ from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.errors import DefinitionError, UnknownName
 from sagamesh.faults import VARIABLE
 from sagamesh.inline import inline_queue
+from sagamesh.pool import DEFAULT_GRACE
 from sagamesh.stack.part import Part
 from sagamesh.stack.place import Place
 from sagamesh.stack.ports import LOOPBACK, PortRequest
@@ -25,6 +26,8 @@ INLINE = "inline"
 """The one pool of a stack that hosts tasks inline."""
 
 _WEB_ABOVE_GRPC = 1000
+_BEYOND_GRACE = 5.0
+"""Seconds. A worker ends by itself three seconds after its grace, whatever happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,15 @@ def _pool_part(
         folder=place.root,
         log=place.log(name),
         ready=ready,
+        drain=_grace(environment) + _BEYOND_GRACE,
     )
+
+
+def _grace(environment: Mapping[str, str]) -> float:
+    try:
+        return float(environment["SAGAMESH_GRACE"])
+    except (KeyError, ValueError):  # a worker refuses what is no number, and says so better
+        return DEFAULT_GRACE.total_seconds()
 
 
 def _server_part(place: Place, ports: ServerPorts, engine: Engine, environment: Mapping[str, str]) -> Part:

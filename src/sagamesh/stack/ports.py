@@ -14,7 +14,7 @@ from sagamesh.errors import InvalidInput
 from sagamesh.failure import FieldProblem
 from sagamesh.stack.errors import PortTaken
 
-__all__ = ["LOOPBACK", "PortRequest", "assign", "listens", "owner_of"]
+__all__ = ["LOOPBACK", "PortRequest", "assign", "free_port", "listens", "owner_of"]
 
 LOOPBACK = "127.0.0.1"
 HIGHEST = 65_535
@@ -72,6 +72,12 @@ def owner_of(port: int) -> str:
             command = "no command line to be seen"
         return f"process {connection.pid} ({command[:100]})"
     return "another user's process" if found else "a process that has just gone"
+
+
+def free_port() -> int:
+    """Any port of the loopback that is free now."""
+    with ExitStack() as held:
+        return _any_free(held, set())
 
 
 def listens(pid: int, port: int) -> bool:

@@ -15,6 +15,7 @@ from sagamesh.stack.backoff import Backoff
 from sagamesh.stack.errors import StackFailed
 from sagamesh.stack.log import open_log, tail
 from sagamesh.stack.part import Part, Timing
+from sagamesh.stack.ports import free_port
 from sagamesh.stack.process import ProcessId, dying_with_parent, exit_text, kill_group
 from sagamesh.stack.state import PartState, Stage
 
@@ -35,17 +36,28 @@ class _Failure:
 class Service:
     """A part and the process that it is at the moment.
 
+    - `name`: where the part has several processes, which of them this is.
     - `changed`: called after every change of `state`.
     - `hurry`: when set, processes that are asked to stop are killed without further waiting.
     """
 
-    def __init__(self, part: Part, timing: Timing, changed: Callable[[], None], hurry: asyncio.Event) -> None:
+    def __init__(
+        self, part: Part, timing: Timing, changed: Callable[[], None], hurry: asyncio.Event, *, name: str = ""
+    ) -> None:
         self.part = part
-        self.state = PartState(name=part.name, kind=part.kind, ports=dict(part.ports), link=part.link, log=part.log)
+        self.state = PartState(
+            name=name or part.name,
+            part=part.name,
+            kind=part.kind,
+            ports=dict(part.ports),
+            link=part.link,
+            log=part.log,
+        )
         self._timing = timing
         self._changed = changed
         self._hurry = hurry
         self._process: Process | None = None
+        self._asked = False
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> asyncio.Task[None]:
@@ -57,7 +69,7 @@ class Service:
             StackFailed: when it ends, or is not ready in time; with the last lines of its log.
         """
         ready = asyncio.Event()
-        self._keeper = asyncio.create_task(self._keep(ready), name=f"keep {self.part.name}")
+        self._keeper = asyncio.create_task(self._keep(ready), name=f"keep {self.state.name}")
         waiting = asyncio.create_task(ready.wait())
         try:
             await asyncio.wait({self._keeper, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -70,7 +82,7 @@ class Service:
     async def stop(self, deadline: float) -> None:
         """SIGTERM, then, at the deadline (of the monotonic clock), SIGKILL for it and all that it started.
 
-        Returns when it has ended.
+        Returns when it has ended. Another call may set another deadline; it is asked to stop once.
         """
         if self._keeper is not None:
             self._keeper.cancel()
@@ -79,7 +91,9 @@ class Service:
         note = ""
         if process is not None and process.returncode is None:
             self._mark(Stage.STOPPING)
-            process.terminate()
+            if not self._asked:  # a worker that is asked twice ends at once, whatever it does
+                self._asked = True
+                process.terminate()
             await _first_of(process.wait(), self._hurry.wait(), timeout=deadline - time.monotonic())
             if process.returncode is None:
                 note = "did not stop when asked to; killed"
@@ -131,6 +145,11 @@ class Service:
         return failure
 
     async def _spawn(self) -> Process:
+        environment = dict(self.part.environment)
+        if self.part.probed:
+            # Another one for each life: what the last process has left on its port may still be there.
+            port = self.state.ports["probes"] = free_port()
+            environment["SAGAMESH_PROBE_PORT"] = str(port)
         with open_log(self.part.log, f"start {self.state.restarts + 1}") as log:
             return await asyncio.create_subprocess_exec(
                 *dying_with_parent(self.part.command),
@@ -138,7 +157,7 @@ class Service:
                 stdout=log,
                 stderr=STDOUT,
                 cwd=self.part.folder,
-                env=dict(self.part.environment),
+                env=environment,
                 # Of its own session: Ctrl-C in the terminal must reach the supervisor alone, which knows the order.
                 start_new_session=True,
             )
@@ -174,8 +193,8 @@ class Service:
     def _explained(self, reason: str) -> str:
         printed = tail(self.part.log, _LOG_LINES)
         if not printed:
-            return f"{self.part.name} {reason}; its log is empty ({self.part.log})"
-        return "\n  ".join([f"{self.part.name} {reason}; its log ends with ({self.part.log}):", *printed])
+            return f"{self.state.name} {reason}; its log is empty ({self.part.log})"
+        return "\n  ".join([f"{self.state.name} {reason}; its log ends with ({self.part.log}):", *printed])
 
 
 async def _first_of(*waits: Coroutine[Any, Any, Any], timeout: float) -> None:

@@ -16,6 +16,8 @@ __all__ = [
     "Kind",
     "PartState",
     "Phase",
+    "Replaced",
+    "Restart",
     "StackState",
     "Stage",
     "forget",
@@ -51,8 +53,9 @@ class Stage(StrEnum):
 
 
 class PartState(BaseModel):
-    """One part: the server, a helper, or a pool.
+    """One process that the stack runs: the server, a helper, or one of a pool's.
 
+    - `part`: what it is a process of, as planned. A pool may have several, which differ in their `name`.
     - `process`: the one that runs now, or ran last.
     - `restarts`: how often it was started again since `up`.
     - `note`: what the last change was about, for people.
@@ -60,6 +63,7 @@ class PartState(BaseModel):
     """
 
     name: str
+    part: str = ""
     kind: Kind
     stage: Stage = Stage.WAITING
     process: ProcessId | None = None
@@ -81,6 +85,31 @@ class PartState(BaseModel):
         return time.time() - self.process.created if self.process is not None and self.process.alive else None
 
 
+class Replaced(BaseModel):
+    """One process that took the place of another, `took` seconds after the beginning of its start."""
+
+    name: str
+    old: int | None
+    new: int
+    took: float
+
+
+class Restart(BaseModel):
+    """A rolling restart, as far as it is.
+
+    - `id`: that of the request; `pools`: in the order in which they are restarted.
+    - `now`: the pool that is being restarted, empty between two.
+    - `error`: why it ended early.
+    """
+
+    id: str
+    pools: list[str]
+    done: list[Replaced] = Field(default_factory=list)
+    now: str = ""
+    over: bool = False
+    error: str = ""
+
+
 class StackState(BaseModel):
     """The whole stack.
 
@@ -88,6 +117,7 @@ class StackState(BaseModel):
     - `address`: of the Temporal server; `web`: its Web UI.
     - `inline`: whether it hosts tasks inline.
     - `error`: why it failed, once it did.
+    - `restart`: the last rolling restart, under way or over.
     """
 
     supervisor: ProcessId
@@ -99,6 +129,12 @@ class StackState(BaseModel):
     inline: bool = False
     error: str = ""
     parts: list[PartState] = Field(default_factory=list)
+    restart: Restart | None = None
+
+    @property
+    def pools(self) -> list[str]:
+        """The pools, in the order in which they start."""
+        return list(dict.fromkeys(part.part for part in self.parts if part.kind == "pool"))
 
     @property
     def running(self) -> bool:

@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from sagamesh.errors import UnknownName
 from sagamesh.stack.part import Part, Timing
-from sagamesh.stack.service import Service
+from sagamesh.stack.replicas import Replicas
 from sagamesh.stack.state import Kind, PartState
 
 __all__ = ["STOP_ORDER", "Supervisor"]
@@ -26,14 +27,32 @@ class Supervisor:
         self, layers: Sequence[Sequence[Part]], *, changed: Callable[[], None], timing: Timing | None = None
     ) -> None:
         self._hurry = asyncio.Event()
-        self._keepers: list[asyncio.Task[None]] = []
+        self._defect: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timing = timing or Timing()
-        self._layers = [[Service(part, self._timing, changed, self._hurry) for part in layer] for layer in layers]
+        self._layers = [
+            [Replicas(part, self._timing, changed, self._hurry, self._broken) for part in layer] for layer in layers
+        ]
 
     @property
     def parts(self) -> list[PartState]:
-        """The state of every part, in the order in which they start."""
-        return [service.state for layer in self._layers for service in layer]
+        """The state of every process, in the order in which the parts start."""
+        return [state for replicas in self._all for state in replicas.states]
+
+    @property
+    def pools(self) -> dict[str, Replicas]:
+        """The pools, in the order in which they start."""
+        return {replicas.part.name: replicas for replicas in self._all if replicas.part.kind == "pool"}
+
+    def pool(self, name: str) -> Replicas:
+        """The pool of this name.
+
+        Raises:
+            UnknownName: with the nearest names.
+        """
+        pools = self.pools
+        if name not in pools:
+            raise UnknownName("pool", name, pools)
+        return pools[name]
 
     async def start(self) -> None:
         """Start everything. When one part fails or this is cancelled, the rest still needs `stop`.
@@ -42,9 +61,9 @@ class Supervisor:
             StackFailed: for the first part that does not become ready.
         """
         for layer in self._layers:
-            starting = [asyncio.create_task(service.start()) for service in layer]
+            starting = [asyncio.create_task(replicas.start()) for replicas in layer]
             try:
-                self._keepers += await asyncio.gather(*starting)
+                await asyncio.gather(*starting)
             finally:
                 for task in starting:
                     task.cancel()
@@ -56,16 +75,23 @@ class Supervisor:
         Raises:
             Exception: what ended the keeping of a part, which is a defect.
         """
-        await asyncio.gather(*self._keepers)
+        await asyncio.shield(self._defect)
 
     async def stop(self) -> None:
         """Stop what runs, kind by kind. Returns when no process is left."""
         began = time.monotonic()
-        services = [service for layer in self._layers for service in layer]
         for kind in STOP_ORDER:
             deadline = began + self._timing.stop_by[kind]
-            await asyncio.gather(*(service.stop(deadline) for service in services if service.part.kind == kind))
+            await asyncio.gather(*(each.stop(deadline) for each in self._all if each.part.kind == kind))
 
     def hurry(self) -> None:
         """Kill what does not stop by itself, now."""
         self._hurry.set()
+
+    @property
+    def _all(self) -> list[Replicas]:
+        return [replicas for layer in self._layers for replicas in layer]
+
+    def _broken(self, error: BaseException) -> None:
+        if not self._defect.done():
+            self._defect.set_exception(error)
