@@ -16,6 +16,9 @@ from temporalio.worker import Worker
 
 from sagamesh.app import App
 from sagamesh.connection import connect_temporal
+from sagamesh.deployments.build import as_config, build_of, canonical
+from sagamesh.deployments.claim import claim_build
+from sagamesh.deployments.fingerprint import fingerprint_of_app
 from sagamesh.engine_log import log_and_measure, log_through_python
 from sagamesh.inline import inline_workers
 from sagamesh.settings import WorkerSettings, read_settings
@@ -42,7 +45,8 @@ def run_worker(app: App, pools: Sequence[str], *, inline: bool = False, address:
     Raises:
         Unserved: for inline hosting without the agents that the tasks call inline.
         UnknownName: for a pool that the app does not have.
-        InvalidInput: when a setting is missing or wrong, or the port of the probes is taken.
+        InvalidInput: when a setting is missing or wrong, the port of the probes is taken, or the build id that the
+            environment names belongs to other code.
         ServerUnreachable: when the server does not answer at the start.
     """
     settings = read_settings(WorkerSettings)
@@ -73,6 +77,7 @@ async def serve(
     health: Health | None = None,
 ) -> None:
     """As `run_worker`, inside a running event loop."""
+    build = build_of(os.environ)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -102,10 +107,13 @@ async def serve(
         if health is not None:
             await stack.enter_async_context(health.beating())
         client = await connect_temporal(plugin=app.plugin(), address=address)
+        if build is not None:
+            await claim_build(client, build, fingerprint_of_app(app))
+        deployment = None if build is None else as_config(build)
         running = []
         for name in pools:
             pool = await stack.enter_async_context(app.pool_factory(name)())
-            pool.configure(slots=settings.slots, grace=timedelta(seconds=settings.grace))
+            pool.configure(slots=settings.slots, grace=timedelta(seconds=settings.grace), deployment=deployment)
             pool.on_failure(failing)
             if health is not None:
                 health.measure(pool)
@@ -117,7 +125,8 @@ async def serve(
         if system is not None:
             # Left after the pools: what they finish may still need it.
             await stack.enter_async_context(system)
-        _log.info("serving %s on %s", ", ".join(pools), client.service_client.config.target_host)
+        version = "" if build is None else f" as {canonical(build)}"
+        _log.info("serving %s%s on %s", ", ".join(pools), version, client.service_client.config.target_host)
         if health is not None:
             others = beside if system is None else [*beside, system]
             await stack.enter_async_context(health.watching(client, running, others))
