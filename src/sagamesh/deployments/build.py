@@ -34,8 +34,8 @@ def build_of(environment: Mapping[str, str]) -> WorkerDeploymentVersion | None:
         problems.append(FieldProblem(field=NAME_VARIABLE, problem=problem))
     if not build:
         problems.append(FieldProblem(field=BUILD_VARIABLE, problem=f"{NAME_VARIABLE} is set: set both, or neither"))
-    elif len(build) > _LONGEST:
-        problems.append(FieldProblem(field=BUILD_VARIABLE, problem=f"has {len(build)} characters, at most {_LONGEST}"))
+    elif problem := _build_problem(build):
+        problems.append(FieldProblem(field=BUILD_VARIABLE, problem=problem))
     if problems:
         raise InvalidInput("the environment", problems)
     return WorkerDeploymentVersion(deployment_name=name, build_id=build)
@@ -45,6 +45,13 @@ def _name_problem(name: str) -> str:
     if "." in name or ":" in name or name.startswith("__"):
         return "must have no '.' and no ':', and not begin with '__'"
     return f"has {len(name)} characters, at most {_LONGEST}" if len(name) > _LONGEST else ""
+
+
+def _build_problem(build: str) -> str:
+    # A quotation mark or backslash could not be asked for in the server's list filter.
+    if not build.isprintable() or set(build) & set("'\"\\"):
+        return "must have no quotation mark, backslash or control character"
+    return f"has {len(build)} characters, at most {_LONGEST}" if len(build) > _LONGEST else ""
 
 
 def as_config(build: WorkerDeploymentVersion) -> WorkerDeploymentConfig:
