@@ -53,6 +53,7 @@ class WorkerSettings(BaseSettings):
         description="how long the event loop may stand still until the process is not live, in seconds",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
+    log_format: Literal["human", "json"] = Field("human", description="lines for people, or JSON for programs")
 
 
 def read_settings(kind: type[S]) -> S:

@@ -8,7 +8,7 @@ from temporalio import activity, workflow
 
 from sagamesh.call import ACTING_FOR
 
-__all__ = ["whereabouts"]
+__all__ = ["agent_of", "whereabouts"]
 
 
 def whereabouts() -> Mapping[str, str | int]:
@@ -24,12 +24,17 @@ def whereabouts() -> Mapping[str, str | int]:
     return {}
 
 
+def agent_of(activity_type: str) -> str:
+    """The agent whose capability an activity type names; empty for the framework's own parts."""
+    agent, dot, _ = activity_type.partition(".")
+    return agent if dot else ""
+
+
 def _call(info: activity.Info) -> dict[str, str | int]:
-    agent, dot, _ = info.activity_type.partition(".")
     known = {
         "task": ACTING_FOR.get() or info.workflow_id,
         "run": info.workflow_run_id,
-        "agent": agent if dot else "",
+        "agent": agent_of(info.activity_type),
         "capability": info.activity_type,
     }
     return {**{name: value for name, value in known.items() if value}, "attempt": info.attempt}
