@@ -12,6 +12,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from benchmarks import burst, hosting, latency, limits, memory, overhead
 from benchmarks.processes import BenchFailed
 from benchmarks.report import Report
@@ -25,7 +27,9 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="sagamesh-bench-") as folder:
         try:
-            report = asyncio.run(_measured(options, Path(folder)))
+            # The same event loop as the workers have.
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                report = runner.run(_measured(options, Path(folder)))
         except BenchFailed as error:
             print(f"failed: {error}", file=sys.stderr)
             return 1

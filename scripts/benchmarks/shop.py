@@ -102,13 +102,22 @@ class Shop:
         """The process id of each pool, by its name."""
         return {part.name: part.process.pid for part in self._state.parts if part.kind == "pool" and part.process}
 
-    def job(self) -> Job:
-        """Orders of all kinds in turn, each ending held against the one that it must have."""
+    @property
+    def address(self) -> str:
+        """Where its server is."""
+        return self._state.address
+
+    def job(self, client: Client | None = None) -> Job:
+        """Orders of all kinds in turn, each ending held against the one that it must have.
+
+        - `client`: who starts them; default a client of the bench's own.
+        """
+        starter = client or self._client
 
         async def job(number: int) -> None:
             kind = self._kinds[number % len(self._kinds)]
             id = f"{self._batch}-{number}"
-            handle = await self._client.start(order, kind.request, id=id, inline=self._inline)
+            handle = await starter.start(order, kind.request, id=id, inline=self._inline)
             try:
                 result = await handle.result()
                 ending, notified = "completed", result.notified

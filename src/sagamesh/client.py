@@ -133,6 +133,8 @@ class Client:
                     search_attributes=TypedSearchAttributes(task.attributes(arg)),
                     static_summary=task.title(arg) if task.title else task.summary or None,
                     priority=_engine_priority(precedence),
+                    # Where this very process hosts the queue, the answer to the start is the task's first turn.
+                    request_eager_start=inline,
                 ),
             )
         except WorkflowAlreadyStartedError:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from temporalio import activity, workflow
-from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from sagamesh import Agent, Message, Pool, Retry, Saga, SagameshPlugin, Task, TaskWorkflow, milliseconds, minutes
-from sagamesh.testing import served
+from sagamesh import Agent, App, Mesh, Message, Pool, Retry, Saga, Task, TaskWorkflow, milliseconds, minutes
+from sagamesh.hosting import hosting
 
-__all__ = ["Hands", "Job", "Work", "hands", "pools", "work"]
+__all__ = ["BOOK", "Hands", "Job", "Work", "app", "hands", "pools", "work"]
+
+BOOK = "TEST_HANDS_BOOK"
+"""Environment variable: the file of the pools that the app opens."""
 
 
 class Deed(Message):
@@ -123,10 +127,30 @@ def pools(book: Path) -> list[Pool]:
     ]
 
 
-async def main(address: str, book: str) -> None:
+@asynccontextmanager
+async def hands_pool() -> AsyncIterator[Pool]:
+    """Who does the deeds."""
+    yield pools(Path(os.environ[BOOK]))[0]
+
+
+@asynccontextmanager
+async def work_pool() -> AsyncIterator[Pool]:
+    """Who hosts the task."""
+    yield pools(Path(os.environ[BOOK]))[1]
+
+
+app = App(
+    mesh=Mesh(hands),
+    tasks=(work,),
+    contracts=("tests",),
+    workflows=("tests.inline.hands:Work",),
+    pools={name: f"tests.inline.hands:{name}_pool" for name in ("hands", "work")},
+)
+
+
+async def main(address: str) -> None:
     """Host everything until killed."""
-    client = await Client.connect(address, plugins=[SagameshPlugin(passthrough=("tests",))])
-    async with served(client, pools(Path(book)), inline=True):
+    async with hosting(app, inline=True, address=address):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         while os.getppid() != 1:  # noqa: ASYNC110  # whatever becomes of the test

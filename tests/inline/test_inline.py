@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import pytest
 import pytest_asyncio
 
 from sagamesh import Client, SagameshPlugin, TaskHandle
-from sagamesh.errors import TaskCancelled, TaskFailed
+from sagamesh.errors import TaskCancelled, TaskFailed, UnknownName
+from sagamesh.hosting import hosting
 from sagamesh.inline import inline_queue
 from sagamesh.status import Stage
 from sagamesh.testing import dev_server, served
@@ -127,7 +129,7 @@ async def test_a_deadline_that_passes_while_something_runs_on_the_spot_counts_af
     client: Client, book: Hands
 ) -> None:
     far = Deed(name="far", takes=0.5)
-    handle = await _start(client, Deed(name="far"), Deed(name="a", takes=1.0), far, deadline=0.5)
+    handle = await _start(client, Deed(name="far"), Deed(name="a", takes=2.5), far, deadline=2.0)
     with pytest.raises(TaskFailed) as caught:
         await handle.result()
     assert caught.value.failure.type == "DeadlineExceeded"
@@ -164,7 +166,11 @@ async def test_what_a_process_did_before_it_died_is_undone_by_the_next(
 async def _hosting(server: Client, book: Path, stack: AsyncExitStack) -> subprocess.Popen[str]:
     address = server.temporal.service_client.config.target_host
     process = subprocess.Popen(  # noqa: ASYNC220  # a process of its own, to be killed
-        [sys.executable, "-m", program.__name__, address, str(book)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", program.__name__, address],
+        cwd=ROOT,
+        env=os.environ | {program.BOOK: str(book)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     stack.callback(_end, process)
     assert process.stdout is not None
@@ -177,3 +183,26 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.wait()
     assert process.stdout is not None
     process.stdout.close()
+
+
+async def test_a_process_may_host_what_it_starts(
+    server: Client, book: Hands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(program.BOOK, str(tmp_path / "book"))
+    address = server.temporal.service_client.config.target_host
+    async with hosting(program.app, inline=True, address=address) as client:
+        handle = await _start(client, Deed(name="a"))
+        assert (await handle.result()).on_the_spot == (True,)
+        history = await client.temporal.get_workflow_handle(handle.id).fetch_history()
+        # Without a way through a queue: the server's answer to the start was the first turn.
+        assert history.events[0].workflow_execution_started_event_attributes.eager_execution_accepted
+        plain = await _start(client, Deed(name="b"), inline=False)
+        assert (await plain.result()).on_the_spot == (False,)
+    assert book.lines() == ["do a", "do b"]
+
+
+async def test_hosting_refuses_what_it_cannot_host(server: Client) -> None:
+    address = server.temporal.service_client.config.target_host
+    with pytest.raises(UnknownName, match="wrok"):
+        async with hosting(program.app, ["wrok"], address=address):
+            pass
