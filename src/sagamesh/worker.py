@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from datetime import timedelta
@@ -21,8 +20,10 @@ from sagamesh.deployments.claim import claim_build
 from sagamesh.deployments.fingerprint import fingerprint_of_app
 from sagamesh.engine_log import log_and_measure, log_through_python
 from sagamesh.inline import inline_workers
+from sagamesh.logs import keep_logs
 from sagamesh.settings import WorkerSettings, read_settings
 from sagamesh.system import system_worker
+from sagamesh.tracing.switch import trace_process
 
 if TYPE_CHECKING:
     from sagamesh.health.process import Health
@@ -52,9 +53,8 @@ def run_worker(app: App, pools: Sequence[str], *, inline: bool = False, address:
     settings = read_settings(WorkerSettings)
     for name in pools:
         app.pool_factory(name)
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    keep_logs(settings)
+    trace_process(",".join(pools))
     with ExitStack() as stack:
         health = None
         if settings.probe_port:
