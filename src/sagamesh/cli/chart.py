@@ -35,9 +35,12 @@ _LONG = timedelta(seconds=2)
 """For how long a task may wait for a worker before it is worth a line."""
 
 
-def chart(timeline: Timeline, *, link: str = "", width: int = 1000) -> Text:
-    """The whole timeline as text of many lines. In a narrow `width` the axis is shorter, then times are left out."""
-    lines = [*_header(timeline, link), Text()]
+def chart(timeline: Timeline, *, link: str = "", trace: str = "", width: int = 1000) -> Text:
+    """The whole timeline as text of many lines. In a narrow `width` the axis is shorter, then times are left out.
+
+    - `link`, `trace`: where the task and its trace are seen in a browser; empty where that is not known.
+    """
+    lines = [*_header(timeline, link, trace), Text()]
     shown = [entry for entry in timeline.entries if not _idle(entry)]
     if shown:
         lines += [*_table(timeline, shown, width), Text()]
@@ -83,7 +86,7 @@ def failure_lines(failure: Failure) -> list[Text]:
     return lines
 
 
-def _header(timeline: Timeline, link: str) -> Iterator[Text]:
+def _header(timeline: Timeline, link: str, trace: str) -> Iterator[Text]:
     style = {"completed": "green", "failed": "red", "terminated": "red", "timed_out": "red"}.get(
         timeline.status, "cyan"
     )
@@ -104,6 +107,8 @@ def _header(timeline: Timeline, link: str) -> Iterator[Text]:
     yield Text(" · ".join(facts), style="dim")
     if link:
         yield Text(link, style="dim")
+    if timeline.trace_id:
+        yield Text(f"trace {trace or timeline.trace_id}", style="dim")
 
 
 def _table(timeline: Timeline, entries: Sequence[Entry], width: int) -> Iterator[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -20,6 +21,8 @@ PIPE_CLOSED = 141
 """As a shell reports a program that SIGPIPE ended: what read its output has left. That is no error."""
 
 _NOT_INSTALLED = 2
+_SPANS_WITHIN = 3.0
+"""Seconds."""
 
 
 def program() -> typer.Typer:
@@ -109,6 +112,7 @@ def run() -> NoReturn:
     The process ends without the interpreter's own exit, during which the Temporal SDK's threads may abort it.
     """
     code = execute(sys.argv[1:])
+    _send_spans()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:  # closed by whoever started this process
@@ -118,3 +122,14 @@ def run() -> NoReturn:
         except OSError:
             code = code or DEFECT  # what was printed has not arrived, so this was no success
     os._exit(code)
+
+
+def _send_spans() -> None:
+    """Send what this process has traced, for at most as long as a person would wait for it."""
+    provider = sys.modules.get("sagamesh.tracing.provider")
+    if provider is None:
+        return  # nothing was traced
+    # Said once and shortly here, instead of by the exporter for each of its tries.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    if not provider.sent(_SPANS_WITHIN):
+        sys.stderr.write("warning: the traces could not be sent to where OTEL_EXPORTER_OTLP_ENDPOINT says\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
 import sys
@@ -268,12 +269,14 @@ def _print_timeline(client: Client, timeline: Timeline, json: bool) -> None:
     from sagamesh.cli.chart import chart
     from sagamesh.cli.document import document
     from sagamesh.cli.link import task_link
+    from sagamesh.tracing.trace import trace_link
 
     link = task_link(client, timeline.id, timeline.run_id)
+    trace = trace_link(timeline.trace_id, os.environ)
     if json:
-        output.print_json({**document(timeline), "link": link})
+        output.print_json({**document(timeline), "link": link, "trace_link": trace})
     else:
-        output.print_text(chart(timeline, link=link, width=output.console().width))
+        output.print_text(chart(timeline, link=link, trace=trace, width=output.console().width))
 
 
 def _row(summary: TaskSummary) -> dict[str, Any]:

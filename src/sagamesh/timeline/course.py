@@ -14,6 +14,7 @@ from sagamesh.attributes import CUSTOMER
 from sagamesh.failure import Failure
 from sagamesh.timeline.entry import Entry, Kind, State
 from sagamesh.timeline.values import Values, moment
+from sagamesh.tracing.trace import trace_of
 
 __all__ = ["Course"]
 
@@ -40,6 +41,7 @@ class Course:
         self.task = ""
         self.queue = ""
         self.title = ""
+        self.trace_id = ""
         self.customer = ""
         self.input: Any = None
         self.started: datetime | None = None
@@ -60,6 +62,7 @@ class Course:
         self.queue = attributes.task_queue.name
         self.title = self._values.summary(event)
         self.input = self._values.first(attributes.input)
+        self.trace_id = trace_of(attributes.header.fields)
         self.started = moment(event.event_time)
         self._find_customer(attributes.search_attributes)
 

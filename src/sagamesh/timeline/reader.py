@@ -35,6 +35,7 @@ class Timeline:
       or how it ended: `completed`, `failed`, `cancelled`, `terminated`, `timed_out`, `continued`.
     - `entries`: in the order in which they began.
     - `input`, `result`: the JSON values. `failure`: why there is no result, and what was undone.
+    - `trace_id`: of the trace that it belongs to, 32 hexadecimal digits; empty where it was not traced.
     - `worker_wait`: for how long its own code has been waiting for a worker of `queue`; None when it does not.
     """
 
@@ -53,6 +54,7 @@ class Timeline:
     result: Any = None
     failure: Failure | None = None
     worker_wait: timedelta | None = None
+    trace_id: str = ""
 
     @property
     def duration(self) -> timedelta:
@@ -120,6 +122,7 @@ def timeline(
         input=course.input,
         result=course.result,
         failure=course.failure,
+        trace_id=course.trace_id,
         worker_wait=None if ended or description is None else _worker_wait(description, now),
     )
 

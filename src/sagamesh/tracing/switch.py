@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,7 +11,7 @@ from temporalio.client import Interceptor
 
 from sagamesh.tracing.environment import wants_traces
 
-__all__ = ["all_sent", "trace_client", "trace_process"]
+__all__ = ["trace_client", "trace_process"]
 
 _log = logging.getLogger("sagamesh.tracing")
 
@@ -44,12 +43,6 @@ def trace_process(service: str) -> None:
         from sagamesh.tracing.libraries import instrument
 
         instrument()
-
-
-def all_sent(within: float) -> bool:
-    """Send the spans that were not sent yet; whether all arrived within so many seconds, or there were none."""
-    provider = sys.modules.get("sagamesh.tracing.provider")
-    return True if provider is None else bool(provider.sent(within))
 
 
 def _on(service: str) -> bool:
