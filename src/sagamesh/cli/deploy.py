@@ -1,10 +1,10 @@
-"""The command `deploy values`: what a project's chart must know of its code."""
+"""The group `deploy`: what a project's chart must know of its code, and the versions of its workers."""
 
 from __future__ import annotations
 
 import typer
 
-from sagamesh.cli import output
+from sagamesh.cli import output, releases
 
 __all__ = ["register"]
 
@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     deploy = typer.Typer(help="Bring the project's pools to production.", no_args_is_help=True)
     deploy.command("values")(values)
+    releases.register(deploy)
     app.add_typer(deploy, name="deploy")
 
 
