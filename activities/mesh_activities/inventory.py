@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final, Self
 
 from pydantic import Field, TypeAdapter
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mesh_activities import ledger
 from mesh_activities.books import Book, Entry, discrepancies
+from mesh_activities.clock import utc_now
 from mesh_activities.inventory_tables import (
     State,
     deliveries,
@@ -41,11 +42,6 @@ from sagamesh.database import Database
 __all__ = ["Stock"]
 
 _DELIVERY: Final = TypeAdapter(dict[Sku, Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]])
-
-
-def utc_now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)
 
 
 class Stock:

@@ -2,8 +2,12 @@
 
 from sagamesh import BusinessError
 
-__all__ = ["KeyReused"]
+__all__ = ["CalledOff", "KeyReused"]
 
 
 class KeyReused(BusinessError):
     """The key names an effect that was asked for with another input; nothing was done. Details: `key`."""
+
+
+class CalledOff(BusinessError):
+    """The effect was undone before this attempt came; nothing was done. Details: `key`."""

@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from mesh_agents.once import check_once
 from sagamesh import Agent, BusinessError, Message, seconds
-from sagamesh.failure import FieldError
 
 Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 Quantity = Annotated[int, Field(ge=1, le=10_000, strict=True)]
@@ -29,10 +29,7 @@ class ReserveItems(Message):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        skus = [item.sku for item in self.items]
-        for n, sku in enumerate(skus):
-            if sku in skus[:n]:
-                raise FieldError(f"items[{n}].sku", f"{sku} stands here more than once")
+        check_once("items[{}].sku", [item.sku for item in self.items])
         return self
 
 

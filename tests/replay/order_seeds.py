@@ -28,30 +28,29 @@ def seed(name: str, file: str, old: str, new: str, *words: str) -> Seed:
 _VALIDATE = "saga.step(accounts.validate, request.user)"
 _RESERVE = "saga.step(inventory.reserve, request.reservation, undo=inventory.release)"
 _GATHER = f"""\
-            user, reservation = await asyncio.gather(
-                {_VALIDATE},
-                {_RESERVE},
-            )
+    user, reservation = await asyncio.gather(
+        {_VALIDATE},
+        {_RESERVE},
+    )
 """
 _SWAPPED = f"""\
-            reservation, user = await asyncio.gather(
-                {_RESERVE},
-                {_VALIDATE},
-            )
+    reservation, user = await asyncio.gather(
+        {_RESERVE},
+        {_VALIDATE},
+    )
 """
 _IN_TURN = f"""\
-            user = await {_VALIDATE}
-            reservation = await {_RESERVE}
+    user = await {_VALIDATE}
+    reservation = await {_RESERVE}
 """
-_IF_COSTLY = "            if request.total > user.approval_limit:\n"
-_CHARGE = "            receipt = await saga.step(payment.charge, request.charge, undo=payment.refund)\n"
+_IF_COSTLY = "    if request.total > user.approval_limit:\n"
+_CHARGE = "    receipt = await saga.step(payment.charge, request.charge, undo=payment.refund)\n"
 _CONFIRM = (
-    "            await saga.pivot(inventory.confirm, "
-    "inventory.ConfirmReservation(reservation_id=reservation.reservation_id))\n"
+    "    await saga.pivot(inventory.confirm, inventory.ConfirmReservation(reservation_id=reservation.reservation_id))\n"
 )
-_MAIL = "            mail = await saga.attempt(notification.confirm_order, request.confirmation(order_id, user))\n"
-_LOOK_AGAIN = "                await saga.attempt(accounts.validate, request.user)\n"
-_LOOK_INSTEAD = "            mail = await saga.attempt(accounts.validate, request.user)\n"
+_MAIL = "    mail = await saga.attempt(notification.confirm_order, request.confirmation(order_id, user))\n"
+_LOOK_AGAIN = "        await saga.attempt(accounts.validate, request.user)\n"
+_LOOK_INSTEAD = "    mail = await saga.attempt(accounts.validate, request.user)\n"
 
 SEEDS = (
     # Reordered.
@@ -90,7 +89,7 @@ SEEDS = (
         "a pause added",
         "order",
         _CHARGE,
-        "            await workflow.sleep(1)\n" + _CHARGE,
+        "    await workflow.sleep(1)\n" + _CHARGE,
         "the code now issues timer of 1s, which does not follow in the history: something was added or renamed",
     ),
     seed(
@@ -104,7 +103,7 @@ SEEDS = (
         "unpatched branch",
         "order",
         _CHARGE,
-        f'            if request.currency == "EUR":\n{_LOOK_AGAIN}{_CHARGE}',
+        f'    if request.currency == "EUR":\n{_LOOK_AGAIN}{_CHARGE}',
         "the code now issues activity accounts.validate, which does not follow in the history",
     ),
     # Removed.
@@ -245,7 +244,7 @@ SEEDS = (
     seed(
         "result changed",
         "order",
-        "            approved_by=approved_by,\n",
+        "        approved_by=approved_by,\n",
         "",
         "end with a result (event ",
         'result approved_by was "grace", is now ""',
@@ -256,7 +255,7 @@ SEEDS = (
         "request.total > user.approval_limit",
         "request.total > user.approval_limit.amount",
         "the code raises AttributeError: 'decimal.Decimal' object has no attribute 'amount' (",
-        ", in run)",
+        ", in complete)",
     ),
 )
 """Each must be caught."""
@@ -266,13 +265,13 @@ PATCHED = (
         "a step added behind a patch",
         "order",
         _CHARGE,
-        f'            if workflow.patched("look-again"):\n{_LOOK_AGAIN}{_CHARGE}',
+        f'    if workflow.patched("look-again"):\n{_LOOK_AGAIN}{_CHARGE}',
     ),
     seed(
         "a step replaced behind a patch",
         "order",
         _MAIL,
-        f'            if workflow.patched("look-instead"):\n    {_LOOK_INSTEAD}            else:\n    {_MAIL}',
+        f'    if workflow.patched("look-instead"):\n    {_LOOK_INSTEAD}    else:\n    {_MAIL}',
     ),
 )
 """Each must pass."""
