@@ -11,6 +11,7 @@ from typing import Final
 
 from sagamesh.health.record import Record
 from sagamesh.health.verdict import Kind
+from sagamesh.tracing.switch import untraced
 
 __all__ = ["Check", "Problem", "beating", "looked", "watching"]
 
@@ -65,7 +66,8 @@ async def watching(record: Record, checks: Sequence[Check]) -> AsyncIterator[Non
     """Keep the record while the block runs."""
     for check in checks:
         record.expect(check.name, check.kind, fresh=check.every + check.timeout + _SLACK)
-    tasks = [asyncio.create_task(_follow(record, each)) for each in checks]
+    with untraced():
+        tasks = [asyncio.create_task(_follow(record, each)) for each in checks]
     try:
         yield
     finally:
