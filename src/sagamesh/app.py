@@ -21,7 +21,7 @@ from sagamesh.task import Task
 if TYPE_CHECKING:
     from sagamesh.load.record import Ended
 
-__all__ = ["App", "Check", "Helper", "load_app", "project_root"]
+__all__ = ["App", "Check", "Helper", "app_reference", "load_app", "project_root"]
 
 
 Check: TypeAlias = "Callable[[Iterable[Ended], Mapping[str, str]], Awaitable[Iterable[str]]]"
@@ -140,17 +140,52 @@ class App:
         return factory
 
 
-def load_app(start: Path | None = None) -> App:
-    """The app that `SAGAMESH_APP` or the nearest pyproject.toml names.
+def load_app(start: Path | None = None, *, running: bool = True) -> App:
+    """The app of `app_reference`, which takes the same arguments.
 
     Raises:
-        DefinitionError: when neither does, or what they name cannot be imported or is no App.
+        UnknownName, DefinitionError: as `app_reference`, or when what is named cannot be imported or is no App.
     """
-    reference = os.environ.get("SAGAMESH_APP") or _from_pyproject(start or Path.cwd())
+    reference = app_reference(start, running=running)
     app = _imported(reference, "the app")
     if not isinstance(app, App):
         raise DefinitionError(f"{reference} is a {type(app).__name__}, not a sagamesh App")
     return app
+
+
+def app_reference(start: Path | None = None, *, running: bool = True) -> str:
+    """Which app is meant, as `module:name`.
+
+    `SAGAMESH_APP` says so, or `SAGAMESH_MESH` names one of the project's meshes. Else it is the one that the project's
+    embedded stack runs, else the project's own app.
+
+    - `start`: the folder at or below the project's; None for the current one.
+    - `running`: whether an embedded stack counts.
+
+    Raises:
+        UnknownName: for a mesh that the project does not have.
+        DefinitionError: when nothing names an app, or both variables do.
+    """
+    app, mesh = os.environ.get("SAGAMESH_APP"), os.environ.get("SAGAMESH_MESH")
+    if app and mesh:
+        raise DefinitionError(
+            f"two apps are named: {app} by SAGAMESH_APP, and mesh {mesh!r} by --mesh or SAGAMESH_MESH; name one"
+        )
+    if app:
+        return app
+    root = project_root(start)
+    if mesh:
+        meshes = _meshes_of(root / "pyproject.toml")
+        if mesh not in meshes:
+            raise UnknownName("mesh of [tool.sagamesh.meshes]", mesh, meshes)
+        return meshes[mesh]
+    if running:
+        from sagamesh.stack.state import running_app  # loaded only where somebody asks
+
+        found = running_app(root)
+        if found is not None:
+            return found
+    return _from_pyproject(root)
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -162,9 +197,8 @@ def project_root(start: Path | None = None) -> Path:
     return start
 
 
-def _from_pyproject(start: Path) -> str:
-    folder = project_root(start)
-    reference = _app_of(folder / "pyproject.toml")
+def _from_pyproject(root: Path) -> str:
+    reference = _app_of(root / "pyproject.toml")
     if reference is None:
         raise DefinitionError(
             'no app found: put [tool.sagamesh] app = "module:name" into the pyproject.toml of your project '
@@ -174,12 +208,25 @@ def _from_pyproject(start: Path) -> str:
 
 
 def _app_of(pyproject: Path) -> str | None:
+    app = _table_of(pyproject).get("app")
+    return app if isinstance(app, str) else None
+
+
+def _meshes_of(pyproject: Path) -> dict[str, str]:
+    meshes = _table_of(pyproject).get("meshes")
+    if not isinstance(meshes, dict):
+        return {}
+    return {name: app for name, app in meshes.items() if isinstance(app, str)}
+
+
+def _table_of(pyproject: Path) -> dict[str, Any]:
+    """Its [tool.sagamesh]; empty where there is none."""
     try:
         document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError):
-        return None
-    app = document.get("tool", {}).get("sagamesh", {}).get("app")
-    return app if isinstance(app, str) else None
+        return {}
+    table = document.get("tool", {}).get("sagamesh", {})
+    return table if isinstance(table, dict) else {}
 
 
 def _imported(reference: str, what: str) -> Any:

@@ -25,7 +25,7 @@ def values(json: output.JsonOption = False) -> None:
     from sagamesh.app import load_app
     from sagamesh.deploy import as_values, as_yaml, pool_facts
 
-    pools = pool_facts(load_app())
+    pools = pool_facts(load_app(running=False))
     if json:
         output.print_json(as_values(pools))
     else:

@@ -76,26 +76,27 @@ def up(
     Orders and data survive `down` and every kind of crash. A second `up` only says where it runs. With --json, one
     document as from `status` is printed once everything is ready.
     """
-    from sagamesh.app import load_app
+    from sagamesh.app import app_reference, load_app
     from sagamesh.stack.control import claim
     from sagamesh.stack.part import Timing
     from sagamesh.stack.plan import PortOptions
     from sagamesh.stack.state import StackState
 
     place = _place()
-    app = load_app()
+    reference, app = app_reference(running=False), load_app(running=False)
     helpers = _numbers(helper_port or [])
     options = PortOptions(grpc=port, web=ui_port, http=http_port, metrics=metrics_port, helpers=helpers)
     place.create()
     claimed = claim(place)
     if isinstance(claimed, StackState):
+        _refuse_another(claimed, reference)
         _already(place, claimed, json)
     elif detach:
         claimed.release()
         _in_background(place, options, patience, json, inline=inline)
     else:
         with claimed:
-            _here(place, app, options, Timing(start=patience), json, inline=inline)
+            _here(place, app, options, Timing(start=patience), json, inline=inline, reference=reference)
 
 
 def down(json: output.JsonOption = False) -> None:
@@ -135,7 +136,9 @@ def status(json: output.JsonOption = False) -> None:
         raise typer.Exit(_NOT_RUNNING)
 
 
-def _here(place: Place, app: App, options: PortOptions, timing: Timing, json: bool, *, inline: bool) -> None:
+def _here(
+    place: Place, app: App, options: PortOptions, timing: Timing, json: bool, *, inline: bool, reference: str
+) -> None:
     from sagamesh.cli.progress import Progress
     from sagamesh.stack.embedded import Embedded, Interrupted
     from sagamesh.stack.state import Phase
@@ -158,7 +161,7 @@ def _here(place: Place, app: App, options: PortOptions, timing: Timing, json: bo
     with showing:
         showing.enter_context(progress.showing())
         try:
-            Embedded(place, observe=observe, timing=timing).run_app(app, options, inline=inline)
+            Embedded(place, observe=observe, timing=timing).run_app(app, options, inline=inline, reference=reference)
         except Interrupted as stopped:
             progress.say(f"Stopped: {stopped}.")
             raise typer.Exit(128 + stopped.number) from None
@@ -191,6 +194,22 @@ def _in_background(place: Place, options: PortOptions, patience: float, json: bo
     log = place.log("supervisor")
     reason = state.error if state is not None else "\n  ".join(["the supervisor ended:", *tail(log, 8)])
     raise typer.Exit(output.fail(StackFailed(f"{reason}\n(the supervisor's log: {log})"), code=code))
+
+
+def _refuse_another(state: StackState, reference: str) -> None:
+    """Refuse to take a stack for the one that was asked for, where somebody said which.
+
+    Raises:
+        DefinitionError: when it runs another app.
+    """
+    from sagamesh.errors import DefinitionError
+
+    named = [name for name in ("SAGAMESH_MESH", "SAGAMESH_APP") if os.environ.get(name)]
+    if named and state.app != reference:
+        raise DefinitionError(
+            f"{reference} was asked for, but process {state.supervisor.pid} runs {state.app or 'another app'} here: "
+            "stop that with `sagamesh down`, or name another folder in SAGAMESH_DIR"
+        )
 
 
 def _already(place: Place, state: StackState, json: bool) -> None:

@@ -49,10 +49,11 @@ class Embedded:
         self._broken: OSError | None = None
         self._signal = 0
 
-    def run_app(self, app: App, options: PortOptions, *, inline: bool = False) -> None:
+    def run_app(self, app: App, options: PortOptions, *, inline: bool = False, reference: str = "") -> None:
         """Run the server, the helpers and the pools of an app until told to stop by SIGINT, SIGTERM or SIGHUP.
 
         - `inline`: all pools in one process, which also hosts tasks inline.
+        - `reference`: the app as `module:name`, for those who ask what runs here.
 
         Raises:
             PortTaken, InvalidInput, UnknownName, DefinitionError: before anything is started.
@@ -68,6 +69,7 @@ class Embedded:
             return plan(app, self._place, ports, inline=inline)
 
         self._state.inline = inline
+        self._state.app = reference
         self.run(layers)
 
     def run(self, layers: Callable[[], Sequence[Sequence[Part]]]) -> None:

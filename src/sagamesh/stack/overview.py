@@ -36,6 +36,7 @@ class Overview(BaseModel):
 
     - `state`: `killed` when its supervisor ended without stopping it; `failed` when it did not start.
     - `address`: of the Temporal server; `web`: its Web UI; `data`: the folder that survives `down`.
+    - `app`: what it runs, as `module:name`.
     - `inline`: whether it hosts tasks inline.
     """
 
@@ -44,6 +45,7 @@ class Overview(BaseModel):
     supervisor: int | None = None
     address: str = ""
     web: str = ""
+    app: str = ""
     inline: bool = False
     folder: str
     data: str
@@ -62,6 +64,7 @@ def overview(place: Place, state: StackState | None) -> Overview:
         supervisor=state.supervisor.pid,
         address=state.address,
         web=state.web,
+        app=state.app,
         inline=state.inline,
         folder=str(place.folder),
         data=str(place.data),

@@ -23,6 +23,7 @@ __all__ = [
     "forget",
     "load",
     "running_address",
+    "running_app",
     "running_inline",
     "running_web",
     "save",
@@ -115,6 +116,7 @@ class StackState(BaseModel):
 
     - `supervisor`: the process that holds it together.
     - `address`: of the Temporal server; `web`: its Web UI.
+    - `app`: what it runs, as `module:name`.
     - `inline`: whether it hosts tasks inline.
     - `error`: why it failed, once it did.
     - `restart`: the last rolling restart, under way or over.
@@ -126,6 +128,7 @@ class StackState(BaseModel):
     folder: Path
     address: str = ""
     web: str = ""
+    app: str = ""
     inline: bool = False
     error: str = ""
     parts: list[PartState] = Field(default_factory=list)
@@ -183,6 +186,12 @@ def running_web(root: Path) -> str | None:
     """The Web UI of that server, as a URL without a slash at its end, or None."""
     state = _serving(root)
     return state.web if state else None
+
+
+def running_app(root: Path) -> str | None:
+    """The app that the embedded stack of this project runs, as `module:name`, or None."""
+    state = _serving(root)
+    return state.app or None if state else None
 
 
 def running_inline(root: Path, address: str) -> bool:
