@@ -182,7 +182,7 @@ def test_every_agent_has_an_alert_for_being_down(chart: Chart) -> None:
     objects = chart.render(values={"monitoring": {"rules": {"enabled": True}, "podMonitor": {"enabled": True}}})
     ((_, spec),) = of_kind(objects, "PrometheusRule").items()
     down = [each for each in spec["groups"][0]["rules"] if each["alert"] == "AgentDown"]
-    assert {each["labels"]["pool"] for each in down} == {"accounts", "inventory", "payment", "notification", "orders"}
+    assert {each["labels"]["agent"] for each in down} == {"accounts", "inventory", "payment", "notification", "orders"}
     assert {(each["for"], each["labels"]["severity"]) for each in down} == {("1m", "critical")}
     ((_, monitor),) = of_kind(objects, "PodMonitor").items()
     assert [each["interval"] for each in monitor["podMetricsEndpoints"]] == ["30s"]
