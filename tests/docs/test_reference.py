@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
-from mesh_workers.settings import AccountsSettings, InventorySettings, NotificationSettings, PaymentSettings
+from mesh_workers.settings import (
+    AccountsSettings,
+    AnalyticsSettings,
+    CartSettings,
+    CatalogSettings,
+    IdentitySettings,
+    InventorySettings,
+    NotificationSettings,
+    PaymentSettings,
+    RecommendationSettings,
+    RecordsSettings,
+)
 from sagamesh.settings import WorkerSettings
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -16,6 +27,12 @@ SETTINGS: list[type[BaseSettings]] = [
     InventorySettings,
     NotificationSettings,
     PaymentSettings,
+    IdentitySettings,
+    CatalogSettings,
+    CartSettings,
+    RecordsSettings,
+    AnalyticsSettings,
+    RecommendationSettings,
 ]
 # Read by the command line and the embedded stack, each in one place of its own.
 _COMMAND_LINE = {

@@ -1,13 +1,18 @@
-"""Customers and stock of the embedded stack, so that there is something to order."""
+"""Customers, stock and prices of the embedded stack, so that there is something to order."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
 from mesh_agents.accounts import User
+from mesh_agents.catalog import PriceList, Product
+from mesh_agents.checkout import BUYER
+from mesh_agents.identity import Session
+from mesh_agents.money import Money
 
-__all__ = ["STOCK", "USERS"]
+__all__ = ["PRICES", "ROLES", "SESSIONS", "STOCK", "USERS"]
 
 
 def _user(user_id: str, name: str, email: str, limit: int) -> User:
@@ -28,3 +33,27 @@ STOCK: Final = {
     "desk": 10_000,
     "violin": 3,
 }
+
+ROLES: Final = (BUYER,)
+"""What each of the customers may do."""
+
+SESSIONS: Final = tuple(
+    Session(session=f"demo-{user.user_id}", user_id=user.user_id, expires_at=datetime(2100, 1, 1, tzinfo=UTC))
+    for user, _ in USERS
+)
+"""Each customer's session. Their names can be guessed, so it is for the embedded stack only."""
+
+
+def _product(sku: str, title: str, euros: str, dollars: str) -> Product:
+    prices = (Money(amount=Decimal(euros), currency="EUR"), Money(amount=Decimal(dollars), currency="USD"))
+    return Product(sku=sku, title=title, prices=prices)
+
+
+PRICES: Final = PriceList(
+    products=(
+        _product("book", "A book", "12.50", "14.00"),
+        _product("lamp", "A desk lamp", "39.90", "44.00"),
+        _product("desk", "A desk", "399.00", "449.00"),
+        _product("violin", "A violin", "10.00", "11.00"),
+    )
+)

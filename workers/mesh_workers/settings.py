@@ -10,7 +10,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sagamesh.settings import PREFIX
 
-__all__ = ["AccountsSettings", "InventorySettings", "NotificationSettings", "PaymentSettings"]
+__all__ = [
+    "AccountsSettings",
+    "AnalyticsSettings",
+    "CartSettings",
+    "CatalogSettings",
+    "IdentitySettings",
+    "InventorySettings",
+    "NotificationSettings",
+    "PaymentSettings",
+    "RecommendationSettings",
+    "RecordsSettings",
+]
 
 
 class AccountsSettings(BaseSettings):
@@ -57,3 +68,55 @@ class NotificationSettings(BaseSettings):
     username: str = Field("", description="login, empty for none")
     password: SecretStr = Field(SecretStr(""), description="its password")
     sender: str = Field("orders@localhost", description="From address")
+
+
+class IdentitySettings(BaseSettings):
+    """Where identity keeps principals and sessions."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "IDENTITY_")
+
+    database: str = Field("sqlite+aiosqlite:///identity.db", description="SQLAlchemy URL of the principals' database")
+    seed: Literal["", "demo"] = Field(
+        "", description="`demo` gives each customer of the embedded stack an open session"
+    )
+
+
+class CatalogSettings(BaseSettings):
+    """Where catalog keeps its price lists."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "CATALOG_")
+
+    database: str = Field("sqlite+aiosqlite:///catalog.db", description="SQLAlchemy URL of the price lists' database")
+    seed: Literal["", "demo"] = Field("", description="`demo` publishes the prices of the embedded stack once")
+
+
+class CartSettings(BaseSettings):
+    """Where cart keeps customers' carts."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "CART_")
+
+    database: str = Field("sqlite+aiosqlite:///cart.db", description="SQLAlchemy URL of the carts' database")
+
+
+class RecordsSettings(BaseSettings):
+    """Where records keeps what is filed."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "RECORDS_")
+
+    database: str = Field("sqlite+aiosqlite:///records.db", description="SQLAlchemy URL of the records' database")
+
+
+class AnalyticsSettings(BaseSettings):
+    """Where analytics keeps its events."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "ANALYTICS_")
+
+    database: str = Field("sqlite+aiosqlite:///analytics.db", description="SQLAlchemy URL of the events' database")
+
+
+class RecommendationSettings(BaseSettings):
+    """Where recommendation keeps what it has learned."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "RECOMMENDATION_")
+
+    database: str = Field("sqlite+aiosqlite:///recommendation.db", description="SQLAlchemy URL of what it has learned")
