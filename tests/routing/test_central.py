@@ -15,6 +15,7 @@ from sagamesh.routing import CentralRequest, CentralResult, Reason, central
 from sagamesh.routing.coordinator import Central
 from sagamesh.routing.explanation import Explanation
 from sagamesh.testing import served
+from tests.routing import depot
 from tests.routing.conftest import Depots, eventually_backlog, set_rate
 from tests.support.zones import EU, US
 
@@ -131,9 +132,12 @@ async def test_a_held_queue_gets_nothing(depots: Depots) -> None:
 
 async def test_a_call_that_nobody_begins_is_routed_again(depots: Depots) -> None:
     """The server takes a worker for alive for a minute after its last question; the call finds that out earlier."""
-    async with depots.mortal(depots.pool(US)) as die:
-        await start(depots, request(need={"zones": ["us"]}))
-        die()
+    doomed = await depot.started(depots, US)
+    try:
+        await start(depots, request(need={"zones": ["us"]}, wait_seconds=30))
+    finally:
+        doomed.kill()  # one that stops in order would say so
+        await doomed.wait()
     async with served(depots.temporal, depots.pool(EU)):
         result = await start(depots, request(need={"zones": ["us", "eu"]}, start_seconds=0.5))
     assert result.queue == "depot.eu"
