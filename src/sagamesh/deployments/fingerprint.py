@@ -53,7 +53,8 @@ def sources(package: str) -> list[tuple[str, bytes]]:
     if folders:
         found = [(file, folder.parent) for folder in folders for file in sorted(folder.rglob("*.py"))]
     else:
-        found = [(Path(spec.origin), Path(spec.origin).parent)] if spec.origin else []
+        file = Path(spec.origin or "")
+        found = [(file, file.parent)] if spec.has_location and file.suffix == ".py" else []
     if not found:
         raise DefinitionError(f"the package {package} has no source files, by which its code could be told apart")
     return [(file.relative_to(root).as_posix(), file.read_bytes()) for file, root in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -36,12 +36,19 @@ async def time_skipping(plugin: SimplePlugin | None = None) -> AsyncIterator[Wor
 
 
 @asynccontextmanager
-async def dev_server(plugin: SimplePlugin | None = None) -> AsyncIterator[WorkflowEnvironment]:
-    """The real server, in memory, on a free port of the loopback interface, set up like the embedded stack's."""
+async def dev_server(
+    plugin: SimplePlugin | None = None, *, settings: Iterable[str] = ()
+) -> AsyncIterator[WorkflowEnvironment]:
+    """The real server, in memory, on a free port of the loopback interface, set up like the embedded stack's.
+
+    - `settings`: further dynamic configuration, `name=value` each, the value as JSON.
+    """
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal", "sagamesh[stack]"),
         dev_server_log_level="error",
-        dev_server_extra_args=[word for value in DYNAMIC_CONFIG for word in ("--dynamic-config-value", value)],
+        dev_server_extra_args=[
+            word for value in (*DYNAMIC_CONFIG, *settings) for word in ("--dynamic-config-value", value)
+        ],
         ip="127.0.0.1",
         plugins=[plugin or SagameshPlugin()],
         search_attributes=SEARCH_ATTRIBUTES,

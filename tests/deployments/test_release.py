@@ -1,0 +1,166 @@
+"""Releases on a real server: ramped, judged, taken back, drained, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from temporalio.common import WorkerDeploymentVersion
+
+from sagamesh import Client, Mesh
+from sagamesh.deployments.canary import run_canary
+from sagamesh.deployments.deployment import Deployment, State, troubles
+from sagamesh.deployments.judgement import Limits
+from sagamesh.deployments.reader import load_deployment
+from sagamesh.deployments.rollback import roll_back
+from sagamesh.deployments.rollout import Canary, Ramp, ramp_out
+from sagamesh.deployments.routing import delete, set_current, set_ramp
+from sagamesh.errors import Refused, UnknownName
+from sagamesh.handle import TaskHandle
+from sagamesh.system import system_worker
+from tests.deployments.parcels import PARCELS, Courier, Parcel, Sent, courier, hosting, parcel, serving
+from tests.support.engine import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_ids = itertools.count()
+
+
+async def _start(client: Client, to: str = "ada", *, supervised: bool = False) -> TaskHandle[Sent]:
+    return await client.start(parcel, Parcel(to=to), id=f"p-{next(_ids)}", supervised=supervised)
+
+
+async def _send(client: Client, count: int, to: str = "ada") -> list[Sent]:
+    started = [await _start(client, to) for _ in range(count)]
+    return list(await asyncio.gather(*(each.result() for each in started)))
+
+
+async def _seen(client: Client, name: str, so: Callable[[Deployment], bool]) -> Deployment:
+    """Wait until the server describes a deployment so."""
+    found: list[Deployment] = []
+
+    async def look() -> bool:
+        try:
+            found.append(await load_deployment(client.temporal, name))
+        except UnknownName:
+            return False
+        return so(found[-1])
+
+    await eventually(look)
+    return found[-1]
+
+
+async def _polled(client: Client, name: str, build: str) -> Deployment:
+    return await _seen(client, name, lambda d: any(v.build == build and v.whole for v in d.versions))
+
+
+def _canary(client: Client, to: str = "canary") -> Canary:
+    def run(version: WorkerDeploymentVersion, task_id: str) -> Awaitable[str]:
+        return run_canary(client, parcel, Parcel(to=to), version, task_id, timedelta(seconds=30))
+
+    return run
+
+
+def _ramp(client: Client, *steps: float, least: int = 0, canary: Canary | None = None) -> Ramp:
+    return Ramp(steps, timedelta(seconds=0.2), Limits(least=least), timedelta(seconds=30), canary or _canary(client))
+
+
+async def _sending(client: Client, stop: asyncio.Event) -> None:
+    """Send parcels until told to stop; what becomes of them is the ramp's to judge."""
+    while not stop.is_set():
+        for _ in range(4):
+            await _start(client)
+        await asyncio.sleep(0.05)
+
+
+async def test_a_release_from_the_first_version_to_the_last(post: Client) -> None:
+    client, lines = post, list[str]()
+    out = partial(ramp_out, client.temporal, PARCELS, tell=lines.append)
+    carrier = Courier("plain")
+    async with AsyncExitStack() as stack:
+        system = system_worker(client.temporal, Mesh(courier))
+        assert system is not None
+        await stack.enter_async_context(system)
+        await stack.enter_async_context(serving(client.temporal, carrier, versioned=False))
+        first = await stack.enter_async_context(AsyncExitStack())
+        await first.enter_async_context(hosting(client.temporal, "v1"))
+
+        # Nobody is current: a new task waits, and that is said.
+        waiting = await _start(client)
+        found = await _polled(client, PARCELS, "v1")
+        assert found.waits == (PARCELS,)
+        [trouble] = troubles(found)
+        assert trouble.advice == f"sagamesh deploy promote v1 --deployment {PARCELS}"
+        with pytest.raises(Refused, match="nobody would take the rest"):
+            await set_ramp(client.temporal, found, "v1", 10)
+        await set_current(client.temporal, found, "v1")
+        assert (await waiting.result()).by == "v1"
+        assert not troubles(await load_deployment(client.temporal, PARCELS))
+
+        # One task of the first version is under way for as long as the release takes.
+        long = await _start(client, "patient")
+        under = await _start(client, supervised=True)
+        assert (await under.result()).by == "v1"
+
+        with pytest.raises(UnknownName):
+            await out("v2", ramp=_ramp(client, 100))
+        await stack.enter_async_context(hosting(client.temporal, "v2"))
+        found = await _polled(client, PARCELS, "v2")
+        await set_ramp(client.temporal, found, "v2", 10)
+        with pytest.raises(Refused, match="somebody else"):
+            await set_ramp(client.temporal, found, "v2", 90)
+        found = await load_deployment(client.temporal, PARCELS)
+        assert (found.current, found.ramping, found.percent) == ("v1", "v2", 10)
+        assert [(v.build, v.share) for v in found.versions] == [("v2", 10), ("v1", 90)]
+        with pytest.raises(Refused, match="is ramping"):
+            await set_current(client.temporal, found, "v1")
+
+        # The ramp goes on from there, to all of it.
+        await out("v2", ramp=_ramp(client, 10, 50, 100))
+        assert [line for line in lines if "gets" in line] == ["v2 gets 10 %", "v2 gets 50 %", "v2 gets 100 %"]
+        assert lines[-1] == "v2 is current; v1 drains"
+        assert {each.by for each in await _send(client, 5)} == {"v2"}
+        await out("v2", ramp=_ramp(client, 100))
+        assert lines[-1] == "v2 is current already"
+
+        # The third fails for everybody but its canary, and is taken back while it has half of the tasks.
+        await stack.enter_async_context(hosting(client.temporal, "v3"))
+        await _polled(client, PARCELS, "v3")
+        stop = asyncio.Event()
+        sending = asyncio.create_task(_sending(client, stop))
+        with pytest.raises(
+            Refused, match=r"v3 was taken back, v2 has everything: \d+ of \d+ failed, .* 0 of"
+        ) as caught:
+            await out("v3", ramp=_ramp(client, 50, 100, least=5))
+        stop.set()
+        await sending
+        assert caught.value.reason == "RolledBack"
+        found = await load_deployment(client.temporal, PARCELS)
+        assert (found.current, found.ramping) == ("v2", None)
+        assert "failed" in found.version("v3").rolled_back
+        assert not (await roll_back(client.temporal, PARCELS, "again")).bad
+
+        # A canary that fails ends a ramp before anybody else is touched.
+        with pytest.raises(Refused, match=r"canary .* failed: Lost: lost in the post"):
+            await out("v3", ramp=_ramp(client, 50, 100, canary=_canary(client, "ada")))
+        assert (await load_deployment(client.temporal, PARCELS)).ramping is None
+
+        # The first still has its task, so it drains; then it may go.
+        found = await load_deployment(client.temporal, PARCELS)
+        assert (found.version("v1").state, found.version("v1").open_tasks) == (State.DRAINING, 1)
+        with pytest.raises(Refused, match="1 open tasks are pinned to v1"):
+            await delete(client.temporal, found, "v1")
+        carrier.arrived.set()
+        assert (await long.result()).by == "v1"
+        await _seen(client, PARCELS, lambda d: d.version("v1").state is State.DRAINED)
+        with pytest.raises(Refused, match="still has workers"):
+            await delete(client.temporal, await load_deployment(client.temporal, PARCELS), "v1")
+        await first.aclose()
+        found = await _seen(client, PARCELS, lambda d: not d.version("v1").workers)
+        await delete(client.temporal, found, "v1")
+        assert "v1" not in [v.build for v in (await load_deployment(client.temporal, PARCELS)).versions]
