@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.support.prometheus import promtool
 
 CASES = sorted((FOLDER / "cases").glob("*.yaml"))
 RUNBOOK = ROOT / "docs" / "runbook.md"
+PLAIN = ROOT / "deploy" / "alerts" / "rules.yml"
 SEVERITIES = {"info", "warning", "error", "critical"}
 
 
@@ -151,3 +153,23 @@ def test_values_that_promql_would_read_otherwise_stay_what_they_are(chart: Chart
         r'max by () (up{namespace="shop",pool="quoted \"x\" \\ {{ .x }}"}) > 1e+06'
     )
     assert promtool("check", "rules", write(rules, tmp_path)).returncode == 0
+
+
+@pytest.mark.usefixtures("chart")  # the script needs a Helm, too
+def test_the_rule_file_is_what_the_chart_renders() -> None:
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "manifests"), "--print", "alerts"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == PLAIN.read_text(encoding="utf-8"), "run scripts/manifests"
+
+
+def test_without_kubernetes_no_rule_asks_for_a_namespace() -> None:
+    for group in yaml.safe_load(PLAIN.read_text(encoding="utf-8"))["groups"]:
+        for rule in group["rules"]:
+            assert "namespace" not in rule["labels"]
+            assert re.findall(r"namespace([^,}]*)", rule["expr"]).count('=~".*"') == rule["expr"].count("namespace")

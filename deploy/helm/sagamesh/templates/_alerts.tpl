@@ -15,7 +15,9 @@ which Alertmanager knows whom it is about), `labels`, `anchor` (of its entry in 
   {{- end }}
   labels:
     severity: {{ .severity }}
+    {{- if .root.Values.monitoring.rules.namespaced }}
     namespace: {{ .root.Release.Namespace }}
+    {{- end }}
     {{- with .agent }}
     agent: {{ quote . }}
     {{- end }}
@@ -28,11 +30,16 @@ which Alertmanager knows whom it is about), `labels`, `anchor` (of its entry in 
     runbook_url: {{ .runbook | default (printf "%s%s" .root.Values.monitoring.rules.runbook (.anchor | default "" | printf "#%s" | trimSuffix "#")) }}
 {{- end -}}
 
+{{/* Which series are this release's. Takes the root. */}}
+{{- define "sagamesh.where" -}}
+{{- ternary (printf "namespace=%q" .Release.Namespace) `namespace=~".*"` .Values.monitoring.rules.namespaced -}}
+{{- end -}}
+
 {{/* The alerts that come with the chart, but for those of `disabled`. An expression gives one result for all pods of a pool. */}}
 {{- define "sagamesh.alerts" -}}
 {{- $root := . -}}
 {{- $rules := .Values.monitoring.rules -}}
-{{- $ns := printf "namespace=%q" .Release.Namespace -}}
+{{- $ns := include "sagamesh.where" . -}}
 {{- $alerts := list -}}
 {{- range (include "sagamesh.pools" . | fromJson).items -}}
 {{- $alerts = append $alerts (dict "name" "AgentDown" "severity" "critical" "for" "1m" "agent" .name "anchor" "no-worker-of-an-agent-answers"
@@ -108,7 +115,7 @@ which Alertmanager knows whom it is about), `labels`, `anchor` (of its entry in 
 {{- if .expr -}}
 ({{ .expr }})
 {{- else -}}
-{{- $matchers := list (printf "namespace=%q" $.root.Release.Namespace) -}}
+{{- $matchers := list (include "sagamesh.where" $.root) -}}
 {{- range $label, $value := .match }}{{ $matchers = append $matchers (printf "%s=%q" $label $value) }}{{ end -}}
 {{ .aggregate | default "max" }} by ({{ join ", " (.by | default list) }}) ({{ .metric }}{ {{- join "," $matchers -}} })
 {{- end -}}
