@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
+from temporalio.worker import WorkerDeploymentConfig
+
 from sagamesh.app import App
 from sagamesh.client import Client
 from sagamesh.connection import connect_temporal
@@ -73,8 +75,17 @@ async def _serve(serving: AbstractAsyncContextManager[object], begun: asyncio.Ba
         await stop.wait()
 
 
-async def open_pools(stack: AsyncExitStack, app: App, names: Sequence[str], settings: WorkerSettings) -> list[Pool]:
+async def open_pools(
+    stack: AsyncExitStack,
+    app: App,
+    names: Sequence[str],
+    settings: WorkerSettings,
+    *,
+    deployment: WorkerDeploymentConfig | None = None,
+) -> list[Pool]:
     """Open what the implementations of these pools need, to be closed with the stack.
+
+    - `deployment`: the version that the process is; None for an unversioned one.
 
     Raises:
         Unserved: as `Pool.check`.
@@ -83,7 +94,8 @@ async def open_pools(stack: AsyncExitStack, app: App, names: Sequence[str], sett
     opened = []
     for factory in [app.pool_factory(name) for name in names]:
         pool = await stack.enter_async_context(factory())
-        pool.configure(slots=settings.slots, grace=timedelta(seconds=settings.grace))
+        grace = timedelta(seconds=settings.grace)
+        pool.configure(slots=settings.capacity, grace=grace, pollers=settings.pollers, deployment=deployment)
         opened.append(pool)
     for pool in opened:
         pool.check()

@@ -30,6 +30,7 @@ from temporalio.worker import ActivityInboundInterceptor, Interceptor, Worker
 
 from sagamesh.errors import Unserved
 from sagamesh.fallback import BREAKER_OPEN
+from sagamesh.slots import fixed, together, tuner
 
 if TYPE_CHECKING:
     from sagamesh.pool import Pool
@@ -205,6 +206,7 @@ def inline_workers(client: Client, pools: Sequence[Pool]) -> list[Worker]:
     """
     check_inline(pools)
     agents = [pool for pool in pools if pool.inline_activities()]
+    slots = together(agent.capacity for agent in agents)
     return [
         Worker(
             client,
@@ -213,8 +215,9 @@ def inline_workers(client: Client, pools: Sequence[Pool]) -> list[Worker]:
             activities=[implementation for agent in agents for implementation in agent.inline_activities()],
             interceptors=[_ByAgent({each.agent.name: each.interceptors(client) for each in agents if each.agent})],
             # One process serves as many calls as its pools would.
-            max_concurrent_activities=sum(agent.slots for agent in agents) or None,
-            max_concurrent_local_activities=sum(agent.slots for agent in agents) or None,
+            max_concurrent_activities=fixed(slots),
+            max_concurrent_local_activities=fixed(slots),
+            tuner=tuner(slots, local=slots),
             graceful_shutdown_timeout=max(each.grace for each in pools),
             # Like the pool's own worker, so that promoting a version moves both queues of its tasks at once.
             deployment_config=pool.deployment,

@@ -19,8 +19,10 @@ from sagamesh.errors import DefinitionError, Unserved
 from sagamesh.faults import fault_interceptors
 from sagamesh.limits.queue import QueueLimits, limits_of
 from sagamesh.limits.tenant_rate import keep_tenant_rate
+from sagamesh.pollers import DEFAULT_POLLERS, Pollers, polling
 from sagamesh.routing.bidder import Bidder
 from sagamesh.served import falls_on_kept, kept_activity, served_activity, unknown_capability
+from sagamesh.slots import DEFAULT_SLOTS, Slots, fixed, least, most, tuner
 from sagamesh.status import TaskStatus
 from sagamesh.steering import TaskWorkflow
 from sagamesh.task import Task
@@ -28,10 +30,7 @@ from sagamesh.task import Task
 if TYPE_CHECKING:
     from sagamesh.results import ResultStore
 
-__all__ = ["DEFAULT_GRACE", "DEFAULT_SLOTS", "Pool", "PoolFactory"]
-
-DEFAULT_SLOTS = 10
-"""How many calls one worker process serves at a time."""
+__all__ = ["DEFAULT_GRACE", "Pool", "PoolFactory"]
 
 DEFAULT_GRACE = timedelta(seconds=8)
 """How long running calls may take to finish after a worker was told to stop."""
@@ -60,7 +59,7 @@ class Pool:
         Pool("orders").host(order, Order)
 
     - `serves`: the agent, or for a pool of tasks the name of their queue.
-    - `slots`: calls at a time in one process; None for the process's setting.
+    - `slots`: calls at a time in one process, a number or `ResourceSlots`; None for the process's setting.
     - `grace`: how long running calls may take to finish after a stop; None for the process's setting.
     - `results`: where the results are kept that the agent's contract wants to be.
     - `checks`: as `check_with`, by name.
@@ -72,12 +71,12 @@ class Pool:
         self,
         serves: Agent | str,
         *,
-        slots: int | None = None,
+        slots: Slots | None = None,
         grace: timedelta | None = None,
         results: ResultStore | None = None,
         checks: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
     ) -> None:
-        if slots is not None and slots < 1:
+        if isinstance(slots, int) and slots < 1:
             raise DefinitionError(f"a pool needs at least one slot, not {slots}")
         self.agent = serves if isinstance(serves, Agent) else None
         self.queue = serves.queue if isinstance(serves, Agent) else serves
@@ -86,6 +85,7 @@ class Pool:
         self.deployment: WorkerDeploymentConfig | None = None
         self._slots = slots
         self._grace = grace
+        self._pollers: Pollers = DEFAULT_POLLERS
         self._results = results
         self._served: dict[str, Callable[..., Any]] = {}
         self._guards: list[Interceptor] | None = None
@@ -153,24 +153,41 @@ class Pool:
 
     @property
     def busy(self) -> bool:
-        """Whether all slots of a queue may be taken, so that this process does not ask for more."""
+        """Whether all slots of a queue may be taken, so that this process does not ask for more.
+
+        Where resources decide, that may be so as soon as everything runs that is served in any case.
+        """
         if self.agent is None or self._bidder is None:
             return False
-        return self._bidder.in_use >= min(limits.slots or self.slots for limits in self._limits())
+        return self._bidder.in_use >= min(limits.slots or least(self.capacity) for limits in self._limits())
 
-    def configure(self, *, slots: int, grace: timedelta, deployment: WorkerDeploymentConfig | None = None) -> None:
+    def configure(
+        self,
+        *,
+        slots: Slots,
+        grace: timedelta,
+        pollers: Pollers = DEFAULT_POLLERS,
+        deployment: WorkerDeploymentConfig | None = None,
+    ) -> None:
         """Set what the process's settings say, where the pool was made without saying it.
 
+        - `pollers`: questions for work that are open at a time on each of its queues.
         - `deployment`: the version that the process is; None for an unversioned one.
         """
         self.deployment = deployment
+        self._pollers = pollers
         self._slots = self._slots if self._slots is not None else slots
         self._grace = self._grace if self._grace is not None else grace
 
     @property
     def slots(self) -> int:
-        """Calls at a time in one process."""
-        return self._slots or DEFAULT_SLOTS
+        """Calls at a time in one process, at most."""
+        return most(self.capacity)
+
+    @property
+    def capacity(self) -> Slots:
+        """Calls at a time in one process: their number, or what decides it."""
+        return DEFAULT_SLOTS if self._slots is None else self._slots
 
     @property
     def grace(self) -> timedelta:
@@ -223,22 +240,22 @@ class Pool:
         activities: list[Callable[..., Any]] = list(self._served.values())
         if self.agent is not None:
             activities += [*self._bids(client, self.agent).activities, unknown_capability(self.agent)]
+        slots = (limits.slots or self.capacity) if activities else None
         return Worker(
             client,
             task_queue=limits.queue,
             activities=activities,
             workflows=self.workflows,
             interceptors=self.interceptors(client),
-            max_concurrent_activities=(limits.slots or self.slots) if activities else None,
+            max_concurrent_activities=fixed(slots),
+            tuner=tuner(slots),
             # The server keeps this one for the queue, whoever polls it.
             max_task_queue_activities_per_second=limits.rate,
             graceful_shutdown_timeout=self.grace,
             on_fatal_error=self._fail,
             deployment_config=self.deployment,
-            # Pollers stay at the engine's default, five. The server must hand a task to a waiting poller within a
-            # second; where it is too busy for that, the task may count as begun although no worker has it, and waits
-            # for its timeout. With up to 20 pollers this was seen, with five never, and five keep a process busy.
-            # Scaled pollers also serve new tasks as readily as those that go on, and those then end later.
+            workflow_task_poller_behavior=polling(self._pollers),
+            activity_task_poller_behavior=polling(self._pollers),
         )
 
     def _kept_workers(self, client: Client) -> list[Worker]:

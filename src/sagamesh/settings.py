@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import FieldProblem
-from sagamesh.pool import DEFAULT_GRACE, DEFAULT_SLOTS
+from sagamesh.pollers import DEFAULT_POLLERS
+from sagamesh.pool import DEFAULT_GRACE
+from sagamesh.slots import DEFAULT_SLOTS, ResourceSlots, Slots
 
 __all__ = ["PREFIX", "WorkerSettings", "read_settings"]
 
@@ -23,7 +25,22 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
-    slots: int = Field(DEFAULT_SLOTS, ge=1, le=10_000, description="calls that one process serves at a time")
+    slots: Annotated[int, Field(ge=1, le=10_000)] | Literal["resources"] = Field(
+        DEFAULT_SLOTS,
+        description="calls that one process serves at a time; `resources` for as many as the machine bears",
+    )
+    target_cpu: float = Field(
+        80, gt=0, le=100, description="CPU use above which `resources` takes no further call, in percent"
+    )
+    target_memory: float = Field(
+        80, gt=0, le=100, description="memory use above which `resources` takes no further call, in percent"
+    )
+    slots_most: int = Field(
+        100, ge=1, le=10_000, description="calls at a time that `resources` never exceeds, whatever the machine bears"
+    )
+    pollers: Annotated[int, Field(ge=2, le=100)] | Literal["auto"] = Field(
+        DEFAULT_POLLERS, description="questions for work that are open at a time on each queue; `auto` follows the load"
+    )
     grace: float = Field(
         DEFAULT_GRACE.total_seconds(),
         ge=0,
@@ -55,6 +72,13 @@ class WorkerSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
     log_format: Literal["human", "json"] = Field("human", description="lines for people, or JSON for programs")
 
+    @property
+    def capacity(self) -> Slots:
+        """The slots of a process, as its pools want them."""
+        if self.slots == "resources":
+            return ResourceSlots(cpu=self.target_cpu, memory=self.target_memory, most=self.slots_most)
+        return self.slots
+
 
 def read_settings(kind: type[S]) -> S:
     """Read settings from the environment.
@@ -67,8 +91,9 @@ def read_settings(kind: type[S]) -> S:
         return kind()
     except ValidationError as error:
         prefix = kind.model_config.get("env_prefix", "")
-        problems = [
-            FieldProblem(field=prefix + "_".join(map(str, item["loc"])).upper(), problem=item["msg"])
-            for item in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise InvalidInput("the environment", problems) from None
+        # A variable that may be one of several things has a problem for each of them.
+        problems: dict[str, list[str]] = {}
+        for item in error.errors(include_url=False, include_context=False, include_input=False):
+            problems.setdefault(prefix + str(item["loc"][0]).upper(), []).append(item["msg"])
+        fields = [FieldProblem(field=name, problem=" or ".join(said)) for name, said in problems.items()]
+        raise InvalidInput("the environment", fields) from None

@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio.worker import Worker
@@ -19,8 +18,10 @@ from sagamesh.deployments.build import as_config, build_of, canonical
 from sagamesh.deployments.claim import claim_build
 from sagamesh.deployments.fingerprint import fingerprint_of_app
 from sagamesh.engine_log import log_and_measure, log_through_python
+from sagamesh.hosting import open_pools
 from sagamesh.inline import inline_workers
 from sagamesh.logs import keep_logs
+from sagamesh.pool import Pool
 from sagamesh.settings import WorkerSettings, read_settings
 from sagamesh.system import system_worker
 from sagamesh.tracing.switch import trace_process
@@ -80,11 +81,16 @@ async def serve(
     build = build_of(os.environ)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    running: list[Pool] = []
+
+    def grace() -> float:
+        """Of the process: the longest of its pools'."""
+        return max((pool.grace.total_seconds() for pool in running), default=settings.grace)
 
     def stopping(number: int) -> None:
         if stop.is_set():
             os._exit(128 + number)
-        _log.info("stopping: no new work, up to %g s for what runs", settings.grace)
+        _log.info("stopping: no new work, up to %g s for what runs", grace())
         stop.set()
         if health is not None:
             health.stopping()
@@ -99,7 +105,7 @@ async def serve(
 
     def deadline() -> None:
         # Kept by the loop's own clock, not by a task that a stuck shutdown would also hold up.
-        loop.call_later(settings.grace + _LAST_WORD, _give_up)
+        loop.call_later(grace() + _LAST_WORD, _give_up)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping, number)
@@ -110,16 +116,11 @@ async def serve(
         if build is not None:
             await claim_build(client, build, fingerprint_of_app(app))
         deployment = None if build is None else as_config(build)
-        running = []
-        for name in pools:
-            pool = await stack.enter_async_context(app.pool_factory(name)())
-            pool.configure(slots=settings.slots, grace=timedelta(seconds=settings.grace), deployment=deployment)
+        running += await open_pools(stack, app, pools, settings, deployment=deployment)
+        for pool in running:
             pool.on_failure(failing)
             if health is not None:
                 health.measure(pool)
-            running.append(pool)
-        for pool in running:
-            pool.check()
         beside = inline_workers(client, running) if inline else []
         system = system_worker(client, app.mesh) if any(pool.workflows for pool in running) else None
         if system is not None:

@@ -13,7 +13,8 @@ from mesh_agents.order import order
 from mesh_workflows.order import Order
 from sagamesh import Agent, Message, Pool, Task
 from sagamesh.errors import DefinitionError, Unserved
-from sagamesh.pool import DEFAULT_GRACE, DEFAULT_SLOTS
+from sagamesh.pool import DEFAULT_GRACE
+from sagamesh.slots import DEFAULT_SLOTS
 from tests.support import flows
 from tests.support.engine import Engine
 
