@@ -24,6 +24,17 @@ from tests.support.script import Cast
 
 __all__ = ["database_url", "postgres_server", "postgresql_url", "sqlite_url"]  # fixtures of every test
 
+
+def pytest_configure() -> None:
+    """Let the processes that tests start hear Ctrl-C and hang-ups, also where this one was told to ignore them.
+
+    A shell tells so what it starts in the background, as does nohup; it is inherited, whereas a handler is not.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 # A shell has what it starts in the background ignore SIGINT, and so would the processes that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
