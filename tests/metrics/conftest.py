@@ -126,9 +126,13 @@ def _scraping(folder: Path, processes: dict[str, Process]) -> dict[str, Any]:
 async def _work(shop: Shop) -> None:
     """All that a panel may want to show."""
     shop.fail({"capability": "payment.charge", "delay": 0.2})
-    good = await shop.order("metrics-good", COMPLETED)
+    for wave in range(2):
+        good = await shop.order(f"metrics-good-{wave}", COMPLETED // 2)
+        await asyncio.gather(*(handle.result() for handle in good))
+        # The engine's series begin with their first value. What they have at their first scrape is no increase.
+        done = f'sum(temporal_workflow_completed{{workflow_type="Order"}}) == {(wave + 1) * COMPLETED // 2}'
+        await asyncio.to_thread(shop.prometheus.becomes, done)
     declined = await shop.order("metrics-declined", DECLINED, pay="pm_card_chargeDeclined")
-    await asyncio.gather(*(handle.result() for handle in good))
     ended = await asyncio.gather(*(handle.result() for handle in declined), return_exceptions=True)
     assert all(isinstance(error, Exception) for error in ended)
 
