@@ -12,7 +12,7 @@ from temporalio import workflow
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError
 
-from sagamesh import Agent, Message, Pool, Retry, RetryLater, Task, TaskWorkflow, milliseconds, seconds
+from sagamesh import Agent, Message, Pool, Retry, RetryLater, Task, TaskWorkflow, current_call, milliseconds, seconds
 from sagamesh.deployments.build import as_config
 from sagamesh.pool import Runs
 
@@ -38,7 +38,7 @@ class Sent(Message):
 
 courier = Agent("courier")
 carry = courier.capability(
-    "carry", takes=Parcel, returns=Sent, timeout=seconds(30), retry=Retry(attempts=2, first=milliseconds(10))
+    "carry", takes=Parcel, returns=Sent, timeout=seconds(300), retry=Retry(attempts=2, first=milliseconds(10))
 )
 parcel = Task("Parcel", takes=Parcel, returns=Sent, queue=PARCELS, uses=(courier,))
 
@@ -91,9 +91,8 @@ class Courier:
         self.arrived = asyncio.Event()
 
     async def carry(self, arg: Parcel) -> Sent:
-        """Carry one; a clumsy courier drops it the first time."""
-        if self.clumsy:
-            self.clumsy = arg.to != "heavy"
+        """Carry one; a clumsy courier drops each once."""
+        if self.clumsy and current_call().attempt == 1:
             raise RetryLater("dropped it", after=timedelta(milliseconds=1))
         if arg.to == "patient":
             await self.arrived.wait()

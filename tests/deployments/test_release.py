@@ -23,7 +23,7 @@ from sagamesh.deployments.routing import delete, set_current, set_ramp
 from sagamesh.errors import Refused, UnknownName
 from sagamesh.handle import TaskHandle
 from sagamesh.system import system_worker
-from tests.deployments.parcels import PARCELS, Courier, Parcel, Sent, courier, hosting, parcel, serving
+from tests.deployments.parcels import COURIERS, PARCELS, Courier, Parcel, Sent, courier, hosting, parcel, serving
 from tests.support.engine import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -73,8 +73,7 @@ def _ramp(client: Client, *steps: float, least: int = 0, canary: Canary | None =
 async def _sending(client: Client, stop: asyncio.Event) -> None:
     """Send parcels until told to stop; what becomes of them is the ramp's to judge."""
     while not stop.is_set():
-        for _ in range(4):
-            await _start(client)
+        await _start(client)
         await asyncio.sleep(0.05)
 
 
@@ -164,3 +163,34 @@ async def test_a_release_from_the_first_version_to_the_last(post: Client) -> Non
         found = await _seen(client, PARCELS, lambda d: not d.version("v1").workers)
         await delete(client.temporal, found, "v1")
         assert "v1" not in [v.build for v in (await load_deployment(client.temporal, PARCELS)).versions]
+
+
+async def test_a_canary_of_an_agent(post: Client) -> None:
+    client, lines = post, list[str]()
+    ramp = Ramp((50, 100), timedelta(seconds=0.2), Limits(least=3), timedelta(seconds=60))
+    out = partial(ramp_out, client.temporal, COURIERS, tell=lines.append)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(hosting(client.temporal, "v2"))
+        await set_current(client.temporal, await _polled(client, PARCELS, "v2"), "v2")
+        for serves in (Courier("a"), Courier("b"), Courier("c", clumsy=True)):
+            await stack.enter_async_context(serving(client.temporal, serves))
+        for build in "abc":
+            await _polled(client, COURIERS, build)
+
+        # Until one is current, calls wait although there are workers; the caller's own deployment is all right.
+        waiting = await _start(client)
+        found = await _seen(client, COURIERS, lambda d: d.waits == ("courier",))
+        await set_current(client.temporal, found, "a")
+        assert (await waiting.result()).courier == "a"
+
+        stop = asyncio.Event()
+        sending = asyncio.create_task(_sending(client, stop))
+        try:
+            await out("b", ramp=ramp)
+            assert lines[-1] == "b is current; a drains"
+            with pytest.raises(Refused, match=r"c was taken back, b has everything: \d+ of \d+ failed"):
+                await out("c", ramp=ramp)
+        finally:
+            stop.set()
+            await sending
+        assert {each.courier for each in await _send(client, 3)} == {"b"}
