@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,6 +33,8 @@ from sagamesh import (
     seconds,
 )
 
+_log = logging.getLogger("clerks")
+
 FOLDER: Final = "CLERKS_FOLDER"
 """Variable with the folder of the dependency, `ledger`, and of what the calls write down, `begun` and `ended`."""
 
@@ -38,7 +42,7 @@ FOLDER: Final = "CLERKS_FOLDER"
 class Errand(Message):
     """What to do, and for how long."""
 
-    how: Literal["wait", "block", "stay", "break", "decline", "fail"] = "wait"
+    how: Literal["wait", "block", "stay", "break", "decline", "fail", "warn"] = "wait"
     seconds: Annotated[float, Field(ge=0)] = 0
 
 
@@ -71,6 +75,7 @@ class Run(TaskWorkflow):
 
     @workflow.run
     async def run(self, wanted: Errand) -> Done:
+        workflow.logger.info("an errand to run")
         async with Saga() as saga:
             return await saga.step(work, wanted)
 
@@ -78,6 +83,9 @@ class Run(TaskWorkflow):
 async def _work(wanted: Errand) -> Done:
     folder, key = Path(os.environ[FOLDER]), current_call().key
     _write(folder / "begun", key)
+    _log.info("an errand is run")
+    if wanted.how == "warn":
+        warnings.warn("the pen is nearly empty", stacklevel=1)
     if wanted.how == "decline":
         raise Unwilling("not today")
     if wanted.how == "fail":
