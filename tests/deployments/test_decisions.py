@@ -147,10 +147,10 @@ def test_a_ramp_goes_on_where_it_was_left() -> None:
     ("keys", "refused"),
     [
         ((), False),
-        (("sagamesh.code.aa",), False),
+        (("sagamesh.code.aa.1", "sagamesh.code.aa.2"), False),
         (("other", "sagamesh.rolled-back"), False),
-        (("sagamesh.code.bb",), True),
-        (("sagamesh.code.aa", "sagamesh.code.bb"), True),
+        (("sagamesh.code.bb.1",), True),
+        (("sagamesh.code.aa.1", "sagamesh.code.bb.2"), True),
     ],
 )
 def test_whose_build_id_it_is(keys: tuple[str, ...], *, refused: bool) -> None:

@@ -20,6 +20,7 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 
 from sagamesh.deployments.build import BUILD_VARIABLE, canonical
+from sagamesh.deployments.patience import patiently
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import FieldProblem
 from sagamesh.reply import reply
@@ -29,17 +30,22 @@ __all__ = ["CODE", "claim_build", "code_problem"]
 _log = logging.getLogger("sagamesh.worker")
 
 CODE: Final = "sagamesh.code."
-"""The metadata key that says which code a version runs begins so, and ends with the fingerprint."""
+"""The metadata keys that say which code a version runs begin so, then the fingerprint, then who noted it: a process
+that takes its note back must not take another's of the same code."""
 
 _NOTED: Final = Payload(metadata={"encoding": b"json/plain"}, data=b"true")
 
 
 def code_problem(keys: Collection[str], fingerprint: str) -> str:
     """What is wrong with using a version whose metadata has these keys for this code; empty for nothing."""
-    others = sorted(key.removeprefix(CODE) for key in keys if key.startswith(CODE) and key != CODE + fingerprint)
+    others = sorted(_codes(keys) - {fingerprint})
     if not others:
         return ""
     return f"this build id belongs to other code ({', '.join(others)}; this is {fingerprint}): take a new one"
+
+
+def _codes(keys: Collection[str]) -> set[str]:
+    return {key.removeprefix(CODE).partition(".")[0] for key in keys if key.startswith(CODE)}
 
 
 async def claim_build(client: Client, build: WorkerDeploymentVersion, fingerprint: str) -> None:
@@ -54,19 +60,24 @@ async def claim_build(client: Client, build: WorkerDeploymentVersion, fingerprin
         ServerUnreachable: when the server does not answer.
         Refused: when it does not take the names.
     """
-    version = DeploymentVersion(deployment_name=build.deployment_name, build_id=build.build_id)
     try:
-        keys = await _known(client, version)
-        if CODE + fingerprint not in keys:
-            _check(build, keys, fingerprint)
-            keys = await _note(client, version, added={CODE + fingerprint: _NOTED})
-            if code_problem(keys, fingerprint):
-                await _note(client, version, removed=[CODE + fingerprint])
-        _check(build, keys, fingerprint)
+        await patiently(lambda: _claim(client, build, fingerprint))
     except RPCError as error:
         if error.status is not RPCStatusCode.UNIMPLEMENTED:
             raise
         _log.warning("the server is too old to tell whether build id %s belongs to other code", canonical(build))
+
+
+async def _claim(client: Client, build: WorkerDeploymentVersion, fingerprint: str) -> None:
+    version = DeploymentVersion(deployment_name=build.deployment_name, build_id=build.build_id)
+    mine = f"{CODE}{fingerprint}.{uuid.uuid4().hex[:8]}"
+    keys = await _known(client, version)
+    if fingerprint not in _codes(keys):
+        _check(build, keys, fingerprint)
+        keys = await patiently(lambda: _note(client, version, added={mine: _NOTED}))
+        if code_problem(keys, fingerprint):
+            await patiently(lambda: _note(client, version, removed=[mine]))
+    _check(build, keys, fingerprint)
 
 
 def _check(build: WorkerDeploymentVersion, keys: Collection[str], fingerprint: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from temporalio.api.common.v1 import Payload
@@ -18,6 +18,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from sagamesh.deployments.deployment import Deployment
+from sagamesh.deployments.patience import patiently
 from sagamesh.deployments.reader import ROLLED_BACK
 from sagamesh.errors import Refused
 from sagamesh.reply import reply
@@ -61,7 +62,7 @@ async def set_current(client: Client, deployment: Deployment, build: str) -> Non
         conflict_token=deployment.token,
         identity=client.identity,
     )
-    await _changed(client, client.workflow_service.set_worker_deployment_current_version(request))
+    await _changed(lambda: reply(client, client.workflow_service.set_worker_deployment_current_version(request)))
     await note_rolled_back(client, deployment, build, "")
 
 
@@ -114,7 +115,7 @@ async def delete(client: Client, deployment: Deployment, build: str) -> None:
         identity=client.identity,
     )
     try:
-        await reply(client, client.workflow_service.delete_worker_deployment_version(request))
+        await patiently(lambda: reply(client, client.workflow_service.delete_worker_deployment_version(request)))
     except Refused as error:
         raise Refused("InUse", f"{build} cannot be deleted yet: {_said(error)}") from error
 
@@ -135,7 +136,8 @@ async def note_rolled_back(client: Client, deployment: Deployment, build: str, r
         remove_entries=None if reason else [ROLLED_BACK],
         identity=client.identity,
     )
-    await reply(client, client.workflow_service.update_worker_deployment_version_metadata(request))
+    service = client.workflow_service
+    await patiently(lambda: reply(client, service.update_worker_deployment_version_metadata(request)))
 
 
 async def _ramp(client: Client, deployment: Deployment, build: str, percent: float) -> None:
@@ -147,12 +149,12 @@ async def _ramp(client: Client, deployment: Deployment, build: str, percent: flo
         conflict_token=deployment.token,
         identity=client.identity,
     )
-    await _changed(client, client.workflow_service.set_worker_deployment_ramping_version(request))
+    await _changed(lambda: reply(client, client.workflow_service.set_worker_deployment_ramping_version(request)))
 
 
-async def _changed(client: Client, change: Awaitable[T]) -> T:
+async def _changed(change: Callable[[], Awaitable[T]]) -> T:
     try:
-        return await reply(client, change)
+        return await patiently(change)
     except Refused as error:
         if "conflict token" not in str(error):
             raise

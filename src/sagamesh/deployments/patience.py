@@ -1,0 +1,35 @@
+"""The server takes few changes of one deployment at a time, and asks who comes too soon to try again later."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from sagamesh.errors import Refused
+
+__all__ = ["patiently"]
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 12
+_LONGEST: Final = 5.0
+"""Seconds between two attempts."""
+
+
+async def patiently(change: Callable[[], Awaitable[T]]) -> T:
+    """Make a change, again and again where the server says that it was too soon; for half a minute at most.
+
+    Raises:
+        Refused: `ResourceExhausted` when the server still says so; else what the change raises.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return await change()
+        except Refused as error:
+            if error.reason != "ResourceExhausted":
+                raise
+        # Replicas that were started at once must not come back at once.
+        await asyncio.sleep(random.uniform(0.2, 1) * min(0.25 * 2**attempt, _LONGEST))  # noqa: S311  # no secret
+    return await change()
