@@ -99,7 +99,17 @@ class InvalidInput(SagameshError, ValueError):
 
 
 class ServerUnreachable(SagameshError, ConnectionError):
-    """The Temporal server at the configured address does not answer."""
+    """The Temporal server at the configured address cannot be used: nobody answers, or not as it must.
+
+    - `reason`: a word for the cause, such as `NobodyListens`, `UntrustedCertificate` or `ServerTooOld`.
+    - `what`, `advice`: the two halves of the message, without the address: the cause, and what to do next.
+    """
+
+    def __init__(self, message: str, *, reason: str = "NoAnswer", what: str = "", advice: str = "") -> None:
+        self.reason = reason
+        self.what = what or message
+        self.advice = advice
+        super().__init__(message)
 
 
 class TaskNotFound(SagameshError, LookupError):

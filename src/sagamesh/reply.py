@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeNamespaceResponse
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -13,7 +14,7 @@ from sagamesh.connection import unreachable
 from sagamesh.errors import Refused, SagameshError, ServerUnreachable
 from sagamesh.namespace import registration_command
 
-__all__ = ["OVERDUE", "reply"]
+__all__ = ["OVERDUE", "described_namespace", "reply"]
 
 T = TypeVar("T")
 
@@ -51,6 +52,17 @@ async def reply(client: Client, call: Awaitable[T]) -> T:
         raise explained from error
 
 
+async def described_namespace(client: Client) -> DescribeNamespaceResponse:
+    """The client's namespace, as the server describes it.
+
+    Raises:
+        ServerUnreachable: as `reply`; also when there is no such namespace.
+    """
+    return await reply(
+        client, client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    )
+
+
 def _explained(client: Client, error: RPCError) -> SagameshError | None:
     target, namespace = client.service_client.config.target_host, client.namespace
     if error.status is RPCStatusCode.UNAVAILABLE or error.status in OVERDUE:
@@ -58,12 +70,14 @@ def _explained(client: Client, error: RPCError) -> SagameshError | None:
     if error.status in _NO_ENTRY:
         return ServerUnreachable(
             f"the Temporal server at {target} lets nobody into namespace {namespace} with these credentials: "
-            f"{error.message}. Check TEMPORAL_API_KEY and TEMPORAL_TLS*, or the profile that TEMPORAL_PROFILE names"
+            f"{error.message}. Check TEMPORAL_API_KEY and TEMPORAL_TLS*, or the profile that TEMPORAL_PROFILE names",
+            reason="NoEntry",
         )
     if error.status is RPCStatusCode.NOT_FOUND and error.message.startswith("Namespace "):
         return ServerUnreachable(
             f"the Temporal server at {target} has no namespace {namespace}. Set TEMPORAL_NAMESPACE, or create it: "
-            f"temporal operator namespace create --namespace {namespace} --address {target}"
+            f"temporal operator namespace create --namespace {namespace} --address {target}",
+            reason="NoNamespace",
         )
     if error.status is RPCStatusCode.INVALID_ARGUMENT and _about_attributes(error.message):
         return Refused(

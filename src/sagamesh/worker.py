@@ -22,6 +22,7 @@ from sagamesh.hosting import open_pools
 from sagamesh.inline import inline_workers
 from sagamesh.logs import keep_logs
 from sagamesh.pool import Pool
+from sagamesh.reply import described_namespace
 from sagamesh.settings import WorkerSettings, read_settings
 from sagamesh.system import system_worker
 from sagamesh.tracing.switch import trace_process
@@ -113,6 +114,8 @@ async def serve(
         if health is not None:
             await stack.enter_async_context(health.beating())
         client = await connect_temporal(plugin=app.plugin(), address=address)
+        # Before pools are opened: what they open may have effects, and a worker that lacks it says so less clearly.
+        await described_namespace(client)
         if build is not None:
             await claim_build(client, build, fingerprint_of_app(app))
         deployment = None if build is None else as_config(build)

@@ -62,7 +62,7 @@ class TestServer:
         ran = alone("doctor", "--json")
         assert (ran.code, ran.json["ok"]) == (3, False)
         server = checks(ran)["server"]
-        assert server["message"] == f"{alone.address} (TEMPORAL_ADDRESS): nothing listens there"
+        assert server["message"] == f"{alone.address} (TEMPORAL_ADDRESS) does not answer: nothing listens there"
         assert "sagamesh up" in server["advice"]
         assert levels(ran)["app"] == "ok"
 
@@ -70,7 +70,7 @@ class TestServer:
         alone.address = "no-such-host.invalid:7233"
         ran = alone("doctor", "--json")
         assert ran.code == 3
-        assert "the name no-such-host.invalid is not known" in checks(ran)["server"]["message"]
+        assert "does not answer: its name is not known" in checks(ran)["server"]["message"]
 
     def test_something_else_listens(self, alone: CommandLine) -> None:
         with socket.socket() as listener:

@@ -75,22 +75,23 @@ class _Report:
 async def _server(app: App | None, report: _Report) -> bool:
     """The checks of the server; whether it was reached."""
     from sagamesh.cli.finding import Finding
-    from sagamesh.cli.server_checks import address, server_checks, unreachable_because
+    from sagamesh.cli.server_checks import address, server_checks
     from sagamesh.client import Client
-    from sagamesh.errors import DefinitionError, ServerUnreachable
+    from sagamesh.errors import DefinitionError, InvalidInput, ServerUnreachable
 
     plugin = app.plugin() if app is not None else None
     try:
         target, said = address()
-    except DefinitionError as error:
+    except (DefinitionError, InvalidInput) as error:
         report.add(Finding.fail("server", str(error), "correct it; TEMPORAL_PROFILE chooses another profile"))
         return False
     try:
         client = await Client.connect(plugin=plugin, address=target)
+    except (DefinitionError, InvalidInput) as error:
+        report.add(Finding.fail("server", f"{target} ({said}): {error}", "correct it"))
+        return False
     except ServerUnreachable as error:
-        advice = "start the embedded one with `sagamesh up`, or set TEMPORAL_ADDRESS to yours"
-        because = unreachable_because(target, error.__cause__)
-        report.add(Finding.fail("server", f"{target} ({said}): {because}", advice))
+        report.add(Finding.fail("server", f"{target} ({said}) {error.what}", error.advice))
         return False
     report.add(Finding.ok("server", f"{target} answers ({said})"))
     try:

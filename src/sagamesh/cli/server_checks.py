@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,6 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
-    DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
     PollActivityTaskQueueRequest,
 )
@@ -25,15 +23,16 @@ from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.cli.filter import list_filter
 from sagamesh.cli.finding import Finding
 from sagamesh.cli.span import span
+from sagamesh.cli.version_checks import version_checks
 from sagamesh.client import Client
 from sagamesh.connection import DEFAULT_ADDRESS, configured
 from sagamesh.discovery import QueueState, describe_app, describe_queue
 from sagamesh.errors import InvalidInput
 from sagamesh.inline import inline_queue
 from sagamesh.namespace import registration_command
-from sagamesh.reply import reply
+from sagamesh.reply import described_namespace
 
-__all__ = ["address", "server_checks", "unreachable_because"]
+__all__ = ["address", "server_checks"]
 
 _SKEW: Final = timedelta(seconds=2)
 _PATIENCE: Final = timedelta(seconds=30)
@@ -59,39 +58,13 @@ def address() -> tuple[str, str]:
     return DEFAULT_ADDRESS, "nothing names another"
 
 
-def unreachable_because(target: str, cause: BaseException | None) -> str:
-    """Why nobody answers there, as far as a plain connection shows; `cause` is what the SDK said."""
-    host, _, port = target.rpartition(":")
-    if not host or not port.isdecimal():
-        return "it is not host:port"
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=2):
-            detail = f" ({cause})" if isinstance(cause, RuntimeError) else ""
-            return f"something listens there, but does not answer as a Temporal server: TLS on one side only?{detail}"
-    except socket.gaierror:
-        return f"the name {host} is not known"
-    except ConnectionRefusedError:
-        return "nothing listens there"
-    except TimeoutError:
-        return "no answer at all: a firewall, or the wrong address"
-    except OverflowError:
-        return f"{port} is no port"
-    except OSError as error:
-        return str(error)
-
-
 async def server_checks(client: Client, app: App | None) -> AsyncIterator[Finding]:
     """Everything about a server that answers.
 
     Raises:
         ServerUnreachable: when it stops answering, or has no such namespace.
     """
-    description = await reply(
-        client.temporal,
-        client.temporal.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace=client.temporal.namespace)
-        ),
-    )
+    description = await described_namespace(client.temporal)
     days = description.config.workflow_execution_retention_ttl.ToTimedelta()
     yield Finding.ok("namespace", f"{client.temporal.namespace}; ended tasks are kept for {span(days)}")
     attributes = await _attributes(client)
@@ -100,6 +73,8 @@ async def server_checks(client: Client, app: App | None) -> AsyncIterator[Findin
     if app is not None:
         for state in await describe_app(client.temporal, app):
             yield _queue(state)
+    async for finding in version_checks(client):
+        yield finding
     if attributes.advice:
         return
     async for finding in _tasks(client):
