@@ -9,18 +9,21 @@ from typing import Final
 
 from temporalio.common import SearchAttributeKey
 
-__all__ = ["AGENTS", "CUSTOMER", "NEEDS_OPERATOR", "SEARCH_ATTRIBUTES", "STATUS"]
+__all__ = ["AGENTS", "CUSTOMER", "NEEDS_OPERATOR", "SEARCH_ATTRIBUTES", "STATUS", "UNFINISHED"]
 
 STATUS: Final = SearchAttributeKey.for_keyword("SagameshStatus")
 """What the engine's own status cannot say; the values are those of `sagamesh.status.Stage`."""
 
 NEEDS_OPERATOR: Final = SearchAttributeKey.for_bool("SagameshNeedsOperator")
-"""True while a compensation has failed and waits for somebody to decide."""
+"""True while an undo, or a step after the pivot, has failed and waits for somebody to decide."""
 
 CUSTOMER: Final = SearchAttributeKey.for_keyword("SagameshCustomer")
 """Whose task it is: the field that the task's contract names."""
 
 AGENTS: Final = SearchAttributeKey.for_keyword_list("SagameshAgents")
 """The agents that the task may call."""
+
+UNFINISHED: Final = "SagameshUnfinished"
+"""In a task's memo: the steps that failed after the pivot and wait for somebody to decide."""
 
 SEARCH_ATTRIBUTES: Final = (STATUS, NEEDS_OPERATOR, CUSTOMER, AGENTS)

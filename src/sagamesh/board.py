@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
+from pydantic import BaseModel
 from temporalio import workflow
 
-from sagamesh.attributes import NEEDS_OPERATOR, STATUS
+from sagamesh.attributes import NEEDS_OPERATOR, STATUS, UNFINISHED
 from sagamesh.degraded import Degradation
 from sagamesh.failure import Failure, UndoneStep
 from sagamesh.inline import runs_inline
@@ -52,7 +53,9 @@ class Board:
         self.cancel_reached = False
         """Whether a cancel request has been let through to the task's code."""
         self.waiting: set[str] = set()
-        """Steps whose undo failed and about which an operator has not decided yet."""
+        """Steps about which an operator has to decide: their undo failed, or they failed after the pivot."""
+        self.unfinished: dict[str, type[BaseModel]] = {}
+        """Of these, those that failed after the pivot, and what their result must be."""
         self.decisions: list[OperatorDecision] = []
         self.decided: list[Decided] = []
         self.undos: dict[str, object] = {}
@@ -113,6 +116,10 @@ class Board:
         """Remember a decision, for the status."""
         told = Decided(at=workflow.now(), what=what, about=about, by=decision.by, reason=decision.reason)
         self.decided.append(told)
+
+    def show_unfinished(self) -> None:
+        """Note which steps wait to be finished where it is seen without a worker."""
+        workflow.upsert_memo({UNFINISHED: list(self.unfinished)})
 
     def status(self) -> TaskStatus:
         """Everything, as the query `status` answers it."""

@@ -148,10 +148,11 @@ class TaskHandle(Generic[Out]):
         return await self._update("reject", _decision(by, reason), ApprovalStatus)
 
     async def operator(self, decision: OperatorDecision) -> TaskStatus:
-        """Decide about a step whose undo failed.
+        """Decide about a step whose undo failed, or that failed after the pivot.
 
         Raises:
-            Refused: `NoDecisionNeeded` or `ReasonNeeded`; `AlreadyEnded` and `NoAnswer` as for `approve`.
+            Refused: `NoDecisionNeeded`, `ReasonNeeded`, `ResultNeeded` or `InvalidResult`; `AlreadyEnded` and
+                `NoAnswer` as for `approve`.
             TaskNotFound, ServerUnreachable: as they say.
         """
         return await self._update("operator", decision, TaskStatus)

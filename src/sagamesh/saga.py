@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 from sagamesh.board import Board
 from sagamesh.capability import Capability, In, Out
 from sagamesh.compensation import Undo, compensate
+from sagamesh.completion import decided
 from sagamesh.degraded import Degradable
 from sagamesh.errors import DefinitionError
 from sagamesh.failure import Failure, failed, failure_of, small
@@ -102,6 +103,9 @@ class Saga:
     ) -> Out:
         """Call a capability and return its answer; `undo` takes the same input, should the task fail later.
 
+        After the pivot a failure waits for an operator, who has it called again, brings its result, or lets the task
+        fail: nothing is undone any more, so there is no other way to end it well.
+
         Raises:
             temporalio.exceptions.ActivityError: when the agent refuses, or does not answer within its policy.
             temporalio.exceptions.ApplicationError: `InvalidResult` or `PayloadTooLarge`.
@@ -126,13 +130,24 @@ class Saga:
             # It never reached the engine (its input is too large), and neither would its undo.
             self._undos = [known for known in self._undos if known.step != name]
             raise
-        self._board.mark(name, StepState.RUNNING)
-        try:
-            result = await self._answer(name, capability, handle)
-        except FailureError:
-            # A step that was asked to stop and fails in another way, as when its worker was lost, hides the request.
-            self._stop_if_asked()
-            raise
+        while True:
+            self._board.mark(name, StepState.RUNNING)
+            try:
+                result = await self._answer(name, capability, handle)
+                break
+            except FailureError:
+                # A step that was asked to stop and fails in another way (its worker was lost) hides the request.
+                self._stop_if_asked()
+                if not self._board.past_point_of_no_return:
+                    raise
+                decision = await decided(name, capability.returns, self._board)
+                if decision.action == "skip":
+                    raise
+                self._failures.pop(name)
+                if decision.action == "resolve":
+                    self._board.mark(name, StepState.RESOLVED)
+                    return capability.returns.model_validate(decision.result)
+                handle = capability.schedule(arg, activity_id=name, summary=summary)
         # A step that finishes in spite of a cancel request swallows it, so look again.
         self._stop_if_asked()
         return result
@@ -275,7 +290,7 @@ class Saga:
     async def _finish_running(self) -> None:
         """Wait for what the block left running, and fail as that fails."""
         before = set(self._failures)
-        await workflow.wait_condition(lambda: not self._running)
+        await workflow.wait_condition(lambda: not self._running and not self._board.unfinished)
         for name, error in self._failures.items():
             if name not in before and name not in self._dispensable:
                 raise error

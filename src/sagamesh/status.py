@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -108,13 +108,18 @@ class Decision(Message):
 
 
 class OperatorDecision(Message):
-    """What an operator decides about a step whose undo failed: the argument of the update `operator`.
+    """What an operator decides about a step: the argument of the update `operator`.
 
-    `retry` tries the undo again; `skip` leaves the step as it is; `resolve` says that it was undone by hand. The last
-    two need a reason, because they end the machine's responsibility for it.
+    - Its undo failed: `retry` tries the undo again; `skip` leaves the step as it is; `resolve` says that it was undone
+      by hand.
+    - It failed after the pivot: `retry` calls it again; `skip` lets the task fail; `resolve` says that it was done by
+      hand, with the `result` that the task goes on with, as the capability returns it.
+
+    `skip` and `resolve` need a reason, because they end the machine's responsibility for it.
     """
 
     step: Name
     action: Literal["retry", "skip", "resolve"]
     by: Name
     reason: Reason = ""
+    result: dict[str, Any] | None = None

@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from sagamesh.board import Board
+from sagamesh.completion import check_result
 from sagamesh.errors import DefinitionError
 from sagamesh.message import Message
 from sagamesh.status import ApprovalStatus, Decision, OperatorDecision, TaskStatus
@@ -63,9 +64,9 @@ class TaskWorkflow:
         _check_kind(decision, Decision)
         self._check_asking()
 
-    @workflow.update(name="operator", description="Decide about a step whose undo failed: retry, skip or resolve.")
+    @workflow.update(name="operator", description="Decide about a step that waits for it: retry, skip or resolve.")
     async def operator(self, decision: OperatorDecision) -> TaskStatus:
-        """Decide about a step whose undo failed."""
+        """Decide about a step whose undo failed, or that failed after the pivot."""
         self.board.decisions.append(decision)
         self.board.note(f"operator {decision.action}", decision.step, decision)
         self.board.waiting.discard(decision.step)
@@ -79,6 +80,7 @@ class TaskWorkflow:
             raise _refused("NoDecisionNeeded", f"{decision.step} waits for no decision; waiting: {waiting}")
         if decision.action != "retry" and not decision.reason.strip():
             raise _refused("ReasonNeeded", f"to {decision.action} a step needs a reason")
+        check_result(decision, self.board)
 
     def _check_asking(self) -> None:
         approval = self.board.approval

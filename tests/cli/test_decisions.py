@@ -129,6 +129,13 @@ class TestOperator:
         assert error["reason"] == "NoDecisionNeeded"
         assert "waiting: payment.charge" in error["message"]
 
+    def test_a_result_is_sent_and_the_task_says_whether_it_fits(self, sagamesh: CommandLine, stuck: str) -> None:
+        given = ("--resolve", "--reason", "by phone", "--result", "-", "--json")
+        ran = sagamesh("operator", stuck, "payment.charge", *given, stdin='{"payment_id": "pi_1"}')
+        assert (ran.code, json.loads(ran.err)["error"]["reason"]) == (1, "InvalidResult")
+        for wrong in ("[1]", "{", "\xff"):
+            assert sagamesh("operator", stuck, "payment.charge", *given, stdin=wrong).code == 2
+
     def test_a_task_that_has_ended(self, sagamesh: CommandLine, done: str) -> None:
         ran = sagamesh("operator", done, "payment.charge", "--retry")
         assert ran.code == 1
@@ -145,6 +152,9 @@ class TestOperator:
             (("payment.charge", "--retry", "--by", " "), "say who decides"),
             (("payment.charge", "--retry", "--by", "x" * 201), "by: "),
             (("payment.charge", "--skip", "--reason", "x" * 2001), "reason: "),
+            (("payment.charge", "--retry", "--result", "r.json"), "a result goes with --resolve only"),
+            (("payment.charge", "--resolve", "--reason", "so", "--result", "no-such.json"), "cannot be read"),
+            (("payment.charge", "--resolve", "--reason", "so", "--result", "/dev/null"), "is empty"),
         ],
     )
     def test_wrong_usage(self, alone: CommandLine, arguments: tuple[str, ...], said: str) -> None:

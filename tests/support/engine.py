@@ -196,9 +196,11 @@ class Running(Generic[Out]):
         assert approval is not None
         return approval.question
 
-    async def decide(self, step: str, action: str, *, reason: str = "because") -> TaskStatus:
+    async def decide(
+        self, step: str, action: str, *, reason: str = "because", result: dict[str, Any] | None = None
+    ) -> TaskStatus:
         """Decide as the operator Olga."""
-        decision = {"step": step, "action": action, "by": "olga", "reason": reason}
+        decision = {"step": step, "action": action, "by": "olga", "reason": reason, "result": result}
         return await self.handle.operator(OperatorDecision.model_validate(decision))
 
     async def found_as(self) -> str | None:

@@ -382,6 +382,24 @@ class AfterPivot(TaskWorkflow):
 
 
 @workflow.defn
+class Finishing(TaskWorkflow):
+    """Has one step after its pivot, or two side by side, and reports what they did."""
+
+    task = deeds.task("Finishing")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await saga.pivot(deeds.finish, DEED)
+            steps = [saga.step(deeds.second, DEED)]
+            if plan.again:
+                steps.append(saga.step(deeds.third, DEED))
+            done = await asyncio.gather(*steps)
+        return Report(said=" ".join(each.what for each in done))
+
+
+@workflow.defn
 class SleepsAfterPivot(TaskWorkflow):
     """As `AfterPivot`, and then waits for time to pass, within the block and after it."""
 
@@ -638,6 +656,7 @@ FLOWS: Final[tuple[type, ...]] = (
     Buggy,
     Catching,
     Chain,
+    Finishing,
     GathersAfterPivot,
     Grouped,
     Impatient,

@@ -13,6 +13,7 @@ from temporalio.api.history import v1 as events
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
+from sagamesh.attributes import UNFINISHED
 from sagamesh.timeline import Entry, Kind, Timeline, timeline
 
 BEGIN = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -61,6 +62,11 @@ class Script:
     def stage(self, stage: str, at: float) -> int:
         """The task moves to a stage."""
         return self.add("upsert_workflow_search_attributes", at, search_attributes=_attributes(SagameshStatus=stage))
+
+    def unfinished(self, *steps: str, at: float) -> int:
+        """The task tells which steps failed after the pivot and wait."""
+        memo = {"fields": {UNFINISHED: payload(list(steps))}}
+        return self.add("workflow_properties_modified", at, upserted_memo=memo)
 
     def schedule(self, name: str, at: float, *, capability: str = "") -> int:
         """A call is put on its queue."""

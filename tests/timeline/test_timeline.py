@@ -244,6 +244,17 @@ class TestCompensation:
             State.DONE,
         ]
 
+    def test_a_step_that_failed_after_the_pivot_waits_too(self, begun: Script, declined: Failure) -> None:
+        begun.step("payment.charge", 1, failure=declined)  # one that the task can do without
+        begun.step("inventory.confirm", 2, failure=declined)
+        begun.unfinished("inventory.confirm", at=4)
+        begun.stage("needs_operator", 4)
+        assert [(e.kind, e.name) for e in begun.read().for_operator] == [(Kind.STEP, "inventory.confirm")]
+        begun.update("operator", 60, step="inventory.confirm", action="retry", by="olga", reason="")
+        begun.unfinished(at=61)
+        begun.step("inventory.confirm", 61)
+        assert begun.read().for_operator == ()
+
     def test_nobody_can_decide_about_a_task_that_has_ended(self, begun: Script, declined: Failure) -> None:
         self.failed_undo(begun, declined)
         begun.end(9, "terminated", reason="enough", identity="9@desk")

@@ -226,6 +226,10 @@ def _notes(entry: Entry, now: datetime) -> Iterator[str]:
         yield f"until {clock(entry.until)}"
 
 
+def _what_failed(entry: Entry) -> str:
+    return f"The undo of {entry.name} failed" if entry.kind is Kind.UNDO else f"{entry.name} failed after the pivot"
+
+
 def _ending(timeline: Timeline) -> Iterator[Text]:
     if timeline.failure is not None:
         yield from failure_lines(timeline.failure)
@@ -239,7 +243,7 @@ def _ending(timeline: Timeline) -> Iterator[Text]:
         )
     for entry in timeline.for_operator:
         yield Text(
-            f"The undo of {entry.name} failed and waits for an operator: "
+            f"{_what_failed(entry)} and waits for an operator: "
             f"sagamesh operator {timeline.id} {entry.name} --retry | --skip | --resolve",
             style="red",
         )

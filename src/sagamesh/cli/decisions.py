@@ -53,23 +53,29 @@ def reject(id: TaskId, by: By = None, reason: Why = "", json: output.JsonOption 
 def operator(
     id: TaskId,
     step: Annotated[
-        str | None, typer.Argument(metavar="[STEP]", help="The step whose undo failed; without it, all are listed.")
+        str | None, typer.Argument(metavar="[STEP]", help="The step that waits; without it, all are listed.")
     ] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Try the undo again.")] = False,
-    skip: Annotated[bool, typer.Option("--skip", help="Leave the step as it is. Needs --reason.")] = False,
-    resolve: Annotated[bool, typer.Option("--resolve", help="It was undone by hand. Needs --reason.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try the undo, or the step, again.")] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Leave it as it is. Needs --reason.")] = False,
+    resolve: Annotated[bool, typer.Option("--resolve", help="It was done by hand. Needs --reason.")] = False,
+    result: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="To resolve a step after the pivot: its result as JSON, from a file or - for stdin."
+        ),
+    ] = None,
     by: By = None,
     reason: Why = "",
     json: output.JsonOption = False,
 ) -> None:
-    """Decide about a step whose undo failed; without STEP, list the steps that wait, with their failure.
+    """Decide about a step whose undo failed, or that failed after the pivot; without STEP, list those that wait.
 
     Exit code 1 when the task refuses: the step waits for no decision, or the task has ended.
     """
     offered: tuple[tuple[Action, bool], ...] = (("retry", retry), ("skip", skip), ("resolve", resolve))
     chosen: list[Action] = [action for action, wanted in offered if wanted]
     if step is None:
-        if chosen or reason:
+        if chosen or reason or result:
             raise typer.BadParameter(
                 f"name the step; `sagamesh operator {id}` lists those that wait", param_hint="STEP"
             )
@@ -79,7 +85,9 @@ def operator(
         raise typer.BadParameter("choose one of --retry, --skip and --resolve", param_hint="STEP")
     if chosen[0] != "retry" and not reason.strip():
         raise typer.BadParameter(f"to {chosen[0]} a step needs a reason", param_hint="--reason")
-    _decide(id, step, chosen[0], by, reason, json)
+    if result is not None and chosen[0] != "resolve":
+        raise typer.BadParameter("a result goes with --resolve only", param_hint="--result")
+    _decide(id, step, chosen[0], by, reason, result, json)
 
 
 def _answer(task_id: str, yes: bool, by: str | None, reason: str, json: bool) -> None:
@@ -103,6 +111,7 @@ def _answer(task_id: str, yes: bool, by: str | None, reason: str, json: bool) ->
 
 def _list_waiting(task_id: str, json: bool) -> None:
     from sagamesh.app import load_app
+    from sagamesh.timeline import Kind
 
     app = load_app()
 
@@ -112,28 +121,38 @@ def _list_waiting(task_id: str, json: bool) -> None:
     waiting = output.run(ask())
     if json:
         output.print_json(
-            [{"step": e.name, "since": e.ended, "attempts": e.attempts, "failure": e.failure} for e in waiting]
+            [
+                {"step": e.name, "what": e.kind, "since": e.ended, "attempts": e.attempts, "failure": e.failure}
+                for e in waiting
+            ]
         )
         return
     for entry in waiting:
-        output.print_text(f"{entry.name}: its undo failed: {entry.failure}")
+        what = "its undo failed" if entry.kind is Kind.UNDO else "it failed after the pivot"
+        output.print_text(f"{entry.name}: {what}: {entry.failure}")
     if waiting:
-        output.print_text(f"Decide: sagamesh operator {task_id} STEP --retry | --skip | --resolve --reason WHY")
+        finish = "" if all(entry.kind is Kind.UNDO for entry in waiting) else " [--result FILE]"
+        output.print_text(f"Decide: sagamesh operator {task_id} STEP --retry | --skip | --resolve{finish} --reason WHY")
     else:
         output.print_text(f"No step of {task_id} waits for an operator.")
 
 
-def _decide(task_id: str, step: str, action: Action, by: str | None, reason: str, json: bool) -> None:
+def _decide(
+    task_id: str, step: str, action: Action, by: str | None, reason: str, result: str | None, json: bool
+) -> None:
     from pydantic import ValidationError
 
     from sagamesh.app import load_app
+    from sagamesh.cli import body
     from sagamesh.errors import InvalidInput
     from sagamesh.failure import field_problems
     from sagamesh.status import OperatorDecision, TaskStatus
 
     app = load_app()
     try:
-        decision = OperatorDecision(step=step, action=action, by=_who(by), reason=reason)
+        read = None if result is None else body.read(result, option="--result")
+        brought = None if read is None else body.parsed_object(read, str(result), option="--result")
+        decision = OperatorDecision(step=step, action=action, by=_who(by), reason=reason, result=brought)
     except ValidationError as error:
         raise InvalidInput("the decision", field_problems(error)) from None
 

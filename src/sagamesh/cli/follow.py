@@ -65,7 +65,7 @@ def news(task_id: str, before: TaskStatus | None, now: TaskStatus) -> Iterator[T
     known = {step.step: step for step in before.steps} if before is not None else {}
     for step in now.steps:
         if known.get(step.step) != step:
-            yield _line(task_id, step)
+            yield _line(task_id, step, now)
     if before is not None and before.stage is now.stage:
         return
     if now.stage is Stage.AWAITING_APPROVAL and now.approval is not None:
@@ -78,11 +78,13 @@ def news(task_id: str, before: TaskStatus | None, now: TaskStatus) -> Iterator[T
         yield Text(f"{'approved' if now.approval.approved else 'rejected'} by {now.approval.by}")
 
 
-def _line(task_id: str, step: StepStatus) -> Text:
+def _line(task_id: str, step: StepStatus, now: TaskStatus) -> Text:
     said = Text.assemble(f"{step.step} ", (step.state.value.replace("_", " "), _STYLES.get(step.state, "")))
     if step.failure is not None and step.state in (StepState.FAILED, StepState.UNDO_FAILED):
         said.append(f": {step.failure.type}: {step.failure.message}")
-    if step.state is StepState.UNDO_FAILED:
+    # Before the pivot, where undos wait, a failed step itself does not.
+    unfinished = step.state is StepState.FAILED and now.past_point_of_no_return and now.stage is Stage.NEEDS_OPERATOR
+    if step.state is StepState.UNDO_FAILED or unfinished:
         said.append(f"; waits for an operator: sagamesh operator {task_id} {step.step} --retry | --skip | --resolve")
     return said
 

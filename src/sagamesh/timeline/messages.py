@@ -8,7 +8,7 @@ from typing import Any
 
 from temporalio.api.history import v1 as history
 
-from sagamesh.attributes import STATUS
+from sagamesh.attributes import STATUS, UNFINISHED
 from sagamesh.status import Stage
 from sagamesh.timeline.entry import Entry, Kind, State
 from sagamesh.timeline.values import Values, moment
@@ -26,6 +26,7 @@ class Messages:
     def __init__(self, values: Values) -> None:
         self.entries: dict[int, Entry] = {}
         self.stage = Stage.RUNNING.value
+        self.unfinished: tuple[str, ...] = ()
         self._values = values
         self._question: int | None = None
         self._about: dict[int, int] = {}
@@ -44,6 +45,13 @@ class Messages:
             self.entries[event.event_id] = Entry(
                 kind=Kind.APPROVAL, name=_APPROVAL, state=State.WAITING, at=moment(event.event_time)
             )
+
+    def workflow_properties_modified(
+        self, event: history.HistoryEvent, attributes: history.WorkflowPropertiesModifiedEventAttributes
+    ) -> None:
+        """The task told which steps wait to be finished."""
+        if UNFINISHED in attributes.upserted_memo.fields:
+            self.unfinished = tuple(self._values.value(attributes.upserted_memo.fields[UNFINISHED]))
 
     def timer_started(self, event: history.HistoryEvent, attributes: history.TimerStartedEventAttributes) -> None:
         """A wait for a time began; the one for the end of a question belongs to the question."""

@@ -36,6 +36,7 @@ class Timeline:
     - `entries`: in the order in which they began.
     - `input`, `result`: the JSON values. `failure`: why there is no result, and what was undone.
     - `trace_id`: of the trace that it belongs to, 32 hexadecimal digits; empty where it was not traced.
+    - `unfinished`: the steps that failed after the pivot and wait for an operator.
     - `worker_wait`: for how long its own code has been waiting for a worker of `queue`; None when it does not.
     """
 
@@ -55,6 +56,7 @@ class Timeline:
     failure: Failure | None = None
     worker_wait: timedelta | None = None
     trace_id: str = ""
+    unfinished: tuple[str, ...] = ()
 
     @property
     def duration(self) -> timedelta:
@@ -68,12 +70,14 @@ class Timeline:
 
     @property
     def for_operator(self) -> tuple[Entry, ...]:
-        """The undos that failed and wait for an operator, each the last try of its step."""
+        """What failed and waits for an operator: undos, and steps after the pivot, each the last try of its step."""
         last = {entry.name: entry for entry in self.entries if entry.kind is Kind.UNDO}
         decided = {entry.name for entry in self.entries if entry.undone in _DECIDED.values()}
         if self.ended is not None:
             return ()
-        return tuple(e for e in last.values() if e.state is State.FAILED and e.name not in decided)
+        undos = [e for e in last.values() if e.state is State.FAILED and e.name not in decided]
+        steps = {e.name: e for e in self.entries if e.kind is Kind.STEP and e.name in self.unfinished}
+        return (*undos, *steps.values())
 
 
 def timeline(
@@ -123,6 +127,7 @@ def timeline(
         result=course.result,
         failure=course.failure,
         trace_id=course.trace_id,
+        unfinished=messages.unfinished,
         worker_wait=None if ended or description is None else _worker_wait(description, now),
     )
 
