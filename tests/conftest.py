@@ -35,10 +35,6 @@ def pytest_configure() -> None:
             signal.signal(number, lambda *_: None)
 
 
-# A shell has what it starts in the background ignore SIGINT, and so would the processes that tests start and interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
 _LIMIT = Decimal(100)
 """Up to which total the faked users may order without asking."""
 
