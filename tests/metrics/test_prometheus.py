@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import httpx
+import psutil
 import pytest
 
 from mesh_agents.payment import payment
 from mesh_workers import app
+from sagamesh.stack.ports import listens
 from tests.metrics.conftest import COMPLETED, DECLINED, SCRAPE_CONFIGURATION, Shop
 from tests.support.prometheus import promtool
 
@@ -79,3 +81,23 @@ def test_the_scrape_configuration() -> None:
 
     assert checked.returncode == 0, checked.stderr
     assert "SUCCESS" in checked.stdout
+
+
+def test_a_worker_that_stops_is_active_no_more(shop: Shop) -> None:
+    """At once: not when the server forgets that it polled. These two come last, as they break what they find."""
+    shop.processes["payment-1"].terminate()
+
+    shop.prometheus.becomes('max(orchestrator_active_agents{capability="payment.charge"}) == 1')
+
+
+def test_figures_of_a_server_that_does_not_answer_vanish(shop: Shop) -> None:
+    port = int(shop.server.service_client.config.target_host.rpartition(":")[2])
+    [server] = [child for child in psutil.Process().children(recursive=True) if listens(child.pid, port)]
+    server.suspend()
+    try:
+        shop.prometheus.becomes("absent(orchestrator_queue_size) and absent(sagamesh_tasks_open)")
+        shop.prometheus.becomes("min(sagamesh_mesh_reading_age_seconds) > 6")
+        assert shop.prometheus.query("sum(agent_tasks_total)"), "what a process knows itself stays"
+    finally:
+        server.resume()
+    shop.prometheus.becomes("max(orchestrator_queue_size) >= 0 and max(sagamesh_mesh_reading_age_seconds) < 6")

@@ -16,6 +16,7 @@ from sagamesh.discovery import QueueState, describe_app, describe_queue
 from sagamesh.health.watch import looked
 from sagamesh.inline import inline_queue
 from sagamesh.metrics.mesh import MeshCollector, TaskCount
+from sagamesh.presence import with_presence
 from sagamesh.reply import reply
 from sagamesh.supervision.messages import SUPERVISOR
 
@@ -57,14 +58,15 @@ async def reading(
 
 
 async def read_queues(client: Client, app: App, *, inline: bool = False) -> Sequence[QueueState]:
-    """Every queue of the app, as the server describes it.
+    """Every queue of the app, as the server describes it, with the processes that serve it.
 
     Raises:
         temporalio.service.RPCError: when the server does not answer, or refuses.
     """
     states = await describe_app(client, app)
     hosted = dict.fromkeys(inline_queue(task.queue) for task in app.tasks) if inline else ()
-    return [*states, *[await describe_queue(client, queue, "tasks", queue) for queue in hosted]]
+    states += [await describe_queue(client, queue, "tasks", queue) for queue in hosted]
+    return await with_presence(client, states)
 
 
 async def read_tasks(client: Client, app: App) -> Sequence[TaskCount]:
