@@ -21,7 +21,7 @@ from sagamesh.task import Task
 if TYPE_CHECKING:
     from sagamesh.load.record import Ended
 
-__all__ = ["App", "Check", "Helper", "app_reference", "load_app", "project_root"]
+__all__ = ["App", "Check", "Helper", "app_reference", "load_app", "own_app", "project_root"]
 
 
 Check: TypeAlias = "Callable[[Iterable[Ended], Mapping[str, str]], Awaitable[Iterable[str]]]"
@@ -192,24 +192,25 @@ def project_root(start: Path | None = None) -> Path:
     """The nearest folder at or above `start` whose pyproject.toml has a [tool.sagamesh]; else `start` itself."""
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
-        if _app_of(folder / "pyproject.toml"):
+        if own_app(folder):
             return folder
     return start
 
 
+def own_app(root: Path) -> str | None:
+    """The app that the pyproject.toml in this folder names, as `module:name`; None where it names none."""
+    app = _table_of(root / "pyproject.toml").get("app")
+    return app if isinstance(app, str) else None
+
+
 def _from_pyproject(root: Path) -> str:
-    reference = _app_of(root / "pyproject.toml")
+    reference = own_app(root)
     if reference is None:
         raise DefinitionError(
             'no app found: put [tool.sagamesh] app = "module:name" into the pyproject.toml of your project '
             "and run the command inside it, or set SAGAMESH_APP"
         )
     return reference
-
-
-def _app_of(pyproject: Path) -> str | None:
-    app = _table_of(pyproject).get("app")
-    return app if isinstance(app, str) else None
 
 
 def _meshes_of(pyproject: Path) -> dict[str, str]:

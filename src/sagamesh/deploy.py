@@ -53,14 +53,18 @@ def pool_facts(app: App) -> tuple[PoolFacts, ...]:
     return (*agents, *tasks)
 
 
-def as_values(pools: Iterable[PoolFacts]) -> dict[str, Any]:
-    """The chart's values for these pools: `{"agents": [...]}`, without what is empty."""
-    return {"agents": [_entry(pool) for pool in pools]}
+def as_values(pools: Iterable[PoolFacts], app: str = "") -> dict[str, Any]:
+    """The chart's values for these pools: `{"agents": [...]}`, without what is empty.
+
+    - `app`: the app that they belong to, as `module:name`; empty for the one that the image names.
+    """
+    agents = [_entry(pool) for pool in pools]
+    return {"app": app, "agents": agents} if app else {"agents": agents}
 
 
-def as_yaml(pools: Iterable[PoolFacts]) -> str:
-    """A values file for these pools. JSON is YAML, so every scalar and list is written as JSON."""
-    lines = [_HEAD + "agents:"]
+def as_yaml(pools: Iterable[PoolFacts], app: str = "") -> str:
+    """A values file, as `as_values`. JSON is YAML, so every scalar and list is written as JSON."""
+    lines = [_HEAD + (f"app: {json.dumps(app)}\n" if app else "") + "agents:"]
     for pool in pools:
         for index, (key, value) in enumerate(_entry(pool).items()):
             lines.append(f"  {' ' if index else '-'} {key}: {json.dumps(value)}")

@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 import mesh_workers
-from mesh_workers import zones
+from mesh_workers import ten, zones
 from sagamesh import Agent, App, Mesh, Message, Task
 from sagamesh.deploy import as_values, as_yaml, pool_facts
 from tests.support.charts import CHART, CI, ROOT, Chart
 from tests.support.pods import pods
 
-APPS = {"mesh_workers:app": mesh_workers.app, "mesh_workers.zones:app": zones.app}
+APPS = {"mesh_workers:app": mesh_workers.app, "mesh_workers.ten:app": ten.app, "mesh_workers.zones:app": zones.app}
 
 
 class Asked(Message):
@@ -97,7 +97,26 @@ def test_the_command_writes_what_the_chart_takes(chart: Chart, tmp_path: Path) -
     agents.write_text(command(), encoding="utf-8")
     rendered = pods(chart.render(agents))
     assert {pod["spec"]["containers"][0]["args"][0] for pod in rendered.values()} == set(zones.app.pools)
-    assert json.loads(command("--json")) == as_values(pool_facts(zones.app))
+    assert json.loads(command("--json")) == as_values(pool_facts(zones.app), "mesh_workers.zones:app")
+
+
+def test_a_mesh_of_the_project_comes_with_the_app_that_the_workers_load(chart: Chart) -> None:
+    values = CHART / "ci" / "ten-values.yaml"
+    assert command("--mesh", "ten", app="") == values.read_text(encoding="utf-8")
+    rendered = pods(chart.render(values))
+    assert len(rendered) == len(ten.app.pools)
+    for pod in rendered.values():
+        variables = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}
+        assert variables["SAGAMESH_APP"] == "mesh_workers.ten:app"
+
+
+def test_a_mesh_that_is_none_is_one_line_with_the_nearest_and_exit_code_2() -> None:
+    done = run("--mesh", "tem", app="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: no mesh of [tool.sagamesh.meshes] is called 'tem'; did you mean ten?\n"
+    done = run("--mesh", "ten")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: two apps are named: mesh_workers.zones:app by SAGAMESH_APP, and mesh 'ten'")
 
 
 def test_a_project_that_is_none_is_one_line_and_exit_code_2() -> None:
@@ -107,8 +126,8 @@ def test_a_project_that_is_none_is_one_line_and_exit_code_2() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def command(*options: str) -> str:
-    done = run(*options)
+def command(*options: str, app: str = "mesh_workers.zones:app") -> str:
+    done = run(*options, app=app)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

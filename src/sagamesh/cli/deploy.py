@@ -22,11 +22,13 @@ def values(json: output.JsonOption = False) -> None:
 
     Needs neither a server nor a cluster: `sagamesh deploy values > agents.yaml`.
     """
-    from sagamesh.app import load_app
+    from sagamesh.app import app_reference, load_app, own_app, project_root
     from sagamesh.deploy import as_values, as_yaml, pool_facts
 
-    pools = pool_facts(load_app(running=False))
+    pools, app = pool_facts(load_app(running=False)), app_reference(running=False)
+    if app == own_app(project_root()):
+        app = ""  # the image names it
     if json:
-        output.print_json(as_values(pools))
+        output.print_json(as_values(pools, app))
     else:
-        typer.echo(as_yaml(pools), nl=False)
+        typer.echo(as_yaml(pools, app), nl=False)
