@@ -35,6 +35,7 @@ def agents(
     from sagamesh.cli.breaker import state_text
     from sagamesh.cli.waiting import backlog_text, limit_text, print_waiting, queues_named
     from sagamesh.discovery import QueueState, describe_app
+    from sagamesh.presence import with_presence
     from sagamesh.waiting import WaitingCalls, waiting_calls
 
     app = load_app()
@@ -42,7 +43,8 @@ def agents(
 
     async def ask() -> list[QueueState]:
         client = await output.connect(app)
-        return [state for state in await describe_app(client.temporal, app) if state.queue in queues]
+        states = [state for state in await describe_app(client.temporal, app) if state.queue in queues]
+        return await with_presence(client.temporal, states)
 
     async def ask_waiting() -> WaitingCalls:
         client = await output.connect(app)

@@ -20,7 +20,7 @@ from sagamesh.presence import with_presence
 from sagamesh.reply import reply
 from sagamesh.supervision.messages import SUPERVISOR
 
-__all__ = ["read_queues", "read_tasks", "reading"]
+__all__ = ["follow", "read_queues", "read_tasks", "reading"]
 
 _log = logging.getLogger("sagamesh.metrics")
 
@@ -47,8 +47,8 @@ async def reading(
         into.tasks.tell(await read_tasks(client, app))
 
     following = [
-        asyncio.create_task(_follow("queues", queues, every)),
-        asyncio.create_task(_follow("tasks", tasks, every)),
+        asyncio.create_task(follow("queues", queues, every)),
+        asyncio.create_task(follow("tasks", tasks, every)),
     ]
     try:
         yield
@@ -87,7 +87,8 @@ async def _count(client: Client, task: str) -> TaskCount:
     return TaskCount(task, found.count, waiting.count)
 
 
-async def _follow(what: str, read: Callable[[], Awaitable[None]], every: float) -> None:
+async def follow(what: str, read: Callable[[], Awaitable[None]], every: float) -> None:
+    """Read for ever, `every` so many seconds. What goes wrong is logged once, and so is its end."""
     warned = False
     while True:
         problem, _ = await looked(read, _PATIENCE)
