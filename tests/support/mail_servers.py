@@ -8,7 +8,7 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,9 +142,17 @@ class Desk:
 
 @asynccontextmanager
 async def desk_server(
-    desk: Desk, *, tls: str = "none", certificate: Certificate | None = None, utf8: bool = False
+    desk: Desk,
+    *,
+    tls: str = "none",
+    certificate: Certificate | None = None,
+    utf8: bool = False,
+    without: Sequence[str] = (),
 ) -> AsyncIterator[int]:
-    """An aiosmtpd server; yields its port. `tls` is `none`, `starttls` (which it then insists on) or `implicit`."""
+    """An aiosmtpd server; yields its port. `tls` is `none`, `starttls` (which it then insists on) or `implicit`.
+
+    - `without`: ways to log in that it does not offer.
+    """
     loop = asyncio.get_running_loop()
     context = None if certificate is None else certificate.context()
     starttls = tls == "starttls"
@@ -160,6 +168,7 @@ async def desk_server(
             # aiosmtpd takes only what came by STARTTLS for encrypted.
             auth_require_tls=starttls or desk.login is None,
             authenticator=desk.authenticate,
+            auth_exclude_mechanism=without,
         )
 
     server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=context if tls == "implicit" else None)

@@ -1,7 +1,8 @@
-"""A real Prometheus, and promtool."""
+"""A real Prometheus, a real Alertmanager, and promtool."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import yaml
 
 from sagamesh.stack.ports import LOOPBACK, free_port
 
-__all__ = ["Prometheus", "Sample", "promtool", "running"]
+__all__ = ["Prometheus", "Sample", "alertmanager", "promtool", "running"]
 
 PATIENCE: Final = 60.0
 _TRIES: Final = 3
@@ -69,28 +70,44 @@ class Prometheus:
 
 
 @contextmanager
-def running(configuration: Mapping[str, Any], folder: Path) -> Iterator[Prometheus]:
-    """Start one that keeps all it has in the folder, and end it."""
+def running(configuration: Mapping[str, Any], folder: Path, **options: object) -> Iterator[Prometheus]:
+    """Start one that keeps all it has in the folder, and end it. `options` are further flags."""
     (folder / "prometheus.yml").write_text(yaml.safe_dump(dict(configuration)), encoding="utf-8")
-    with (folder / "prometheus.log").open("ab") as log:
-        url, process = _started(folder, log)
+    flags = {"config.file": folder / "prometheus.yml", "storage.tsdb.path": folder / "data", **options}
+    with _serving("prometheus", flags, folder / "prometheus.log") as url:
+        yield Prometheus(url)
+
+
+@contextmanager
+def alertmanager(configuration: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Start an Alertmanager that keeps all it has in the folder, and end it. Yields its address."""
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(dict(configuration)), encoding="utf-8")
+    flags = {
+        "config.file": folder / "alertmanager.yml",
+        "storage.path": folder / "alertmanager",
+        "cluster.listen-address": "",  # alone
+    }
+    program = shutil.which("prometheus-alertmanager") or "alertmanager"
+    with _serving(program, flags, folder / "alertmanager.log") as url:
+        yield url
+
+
+@contextmanager
+def _serving(program: str, options: Mapping[str, object], file: Path) -> Iterator[str]:
+    with file.open("ab") as log:
+        url, process = _started(program, options, log, file)
         try:
-            yield Prometheus(url)
+            yield url
         finally:
             process.terminate()
             process.wait(PATIENCE)
 
 
-def _started(folder: Path, log: Any) -> tuple[str, subprocess.Popen[bytes]]:
+def _started(program: str, options: Mapping[str, object], log: Any, file: Path) -> tuple[str, subprocess.Popen[bytes]]:
     for _ in range(_TRIES):
         address = f"{LOOPBACK}:{free_port()}"
-        options = {
-            "config.file": folder / "prometheus.yml",
-            "storage.tsdb.path": folder / "data",
-            "web.listen-address": address,
-            "log.level": "warn",
-        }
-        command = ["prometheus", *(f"--{name}={value}" for name, value in options.items())]
+        flags = {**options, "web.listen-address": address, "log.level": "warn"}
+        command = [program, *(f"--{name}={value}" for name, value in flags.items())]
         process = subprocess.Popen(command, stderr=log, stdout=log)
         deadline = time.monotonic() + PATIENCE
         while process.poll() is None and time.monotonic() < deadline:
@@ -102,7 +119,7 @@ def _started(folder: Path, log: Any) -> tuple[str, subprocess.Popen[bytes]]:
             time.sleep(0.05)
         process.kill()
         process.wait()
-    raise AssertionError(f"Prometheus did not start: {(folder / 'prometheus.log').read_text(encoding='utf-8')}")
+    raise AssertionError(f"{program} did not start: {file.read_text(encoding='utf-8')}")
 
 
 def promtool(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
