@@ -137,6 +137,22 @@ def test_a_load_that_is_right(sagamesh: CommandLine) -> None:
     assert report["throughput"] == pytest.approx(24 / report["took"])
 
 
+def test_tasks_are_cancelled_and_answered(sagamesh: CommandLine) -> None:
+    big = order(lines=[{"sku": "desk", "quantity": 1, "unit_price": "150.00"}], total="150.00")
+    entries = (
+        {"name": "called off", "input": big, "cancel_within": 0.5, "expect": ["Cancelled"]},
+        {"name": "approved", "input": big, "answer": "approve"},
+        {"name": "rejected", "input": big, "answer": "reject", "expect": "Rejected"},
+    )
+    ran = sagamesh("load", "Order", "--mix", mix(sagamesh.folder, *entries), "--count", "12", "--seed", "2", "--json")
+    assert ran.code == 0, ran.err
+    assert {kind: list(each) for kind, each in ran.json["outcomes"].items()} == {
+        "called off": ["Cancelled"],
+        "approved": ["completed"],
+        "rejected": ["Rejected"],
+    }
+
+
 def test_a_load_with_violations_and_one_with_other_ends(sagamesh: CommandLine) -> None:
     sagamesh.extra["SHOP_WRONG"] = "Declined"
     name = mix(sagamesh.folder, GOOD, DECLINED)

@@ -16,6 +16,7 @@ from mesh_agents.order import order
 from sagamesh.errors import InvalidInput
 from sagamesh.faults import Rules
 from sagamesh.load import Deck, Mix, read_mix
+from sagamesh.load.steering import UNTOUCHED
 from tests.support.wobble import Wobble, wobble
 
 ORDERS = Path(__file__).parents[2] / "docs" / "load" / "orders.json"
@@ -59,13 +60,31 @@ def test_kinds_come_by_weight() -> None:
 
 def test_the_example_is_right_for_orders() -> None:
     deck = Deck(read_mix(ORDERS), order, 1)
-    assert {deck.draw(n).expect for n in range(200)} == {"completed", "OutOfStock", "Declined", "UserBlocked"}
+    assert {deck.draw(n).expect for n in range(400)} == {
+        ("completed",),
+        ("completed", "Cancelled"),
+        ("OutOfStock",),
+        ("Declined",),
+        ("UserBlocked",),
+        ("Rejected",),
+    }
 
 
 def test_toml(tmp_path: Path) -> None:
     path = tmp_path / "mix.toml"
     path.write_text('[[entries]]\nname = "a"\nexpect = "TooShaky"\n[entries.input]\nrefused = true\n')
-    assert Deck(read_mix(path), wobble, 1).draw(0) == ("a", Wobble(refused=True), "TooShaky")
+    assert Deck(read_mix(path), wobble, 1).draw(0) == ("a", Wobble(refused=True), ("TooShaky",), UNTOUCHED)
+
+
+def test_what_is_done_to_a_task_is_drawn_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "mix.toml"
+    path.write_text('[[entries]]\nname = "a"\ncancel_within = 2.0\nanswer = "reject"\n[entries.input]\n')
+    drawn = [Deck(read_mix(path), wobble, 1).draw(n).steering for n in range(50)]
+    assert drawn == [Deck(read_mix(path), wobble, 1).draw(n).steering for n in range(50)]
+    moments = [each.cancel_after for each in drawn if each.cancel_after is not None]
+    assert len(set(moments)) == 50
+    assert 0 <= min(moments) < 0.5 < 1.5 < max(moments) <= 2
+    assert {each.answer for each in drawn} == {"reject"}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +141,7 @@ def test_the_examples_of_the_guide_are_right(tmp_path: Path) -> None:
     guide = (ORDERS.parents[1] / "howto" / "load-and-chaos.md").read_text(encoding="utf-8")
     [toml] = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
     (tmp_path / "mix.toml").write_text(toml)
-    assert Deck(read_mix(tmp_path / "mix.toml"), order, 1).draw(0).expect == "completed"
+    assert Deck(read_mix(tmp_path / "mix.toml"), order, 1).draw(0).expect == ("completed",)
     [rules] = re.findall(r"```json\n(.*?)```", guide, re.DOTALL)
     assert len(Rules.model_validate_json(rules).rules) == 3
     wrong = toml.replace('total = "12.50"', 'total = "13.00"')

@@ -171,7 +171,7 @@ class GameDay:
             id = f"{self._prefix}-probe-{number}"
             tally.begin(0.0)
             began = time.monotonic()
-            ending = await self._sender.send(id, drawn.input)
+            ending = await self._sender.send(id, drawn.input, drawn.steering)
             tally.end(id, drawn.kind, drawn.expect, ending, time.monotonic() - began)
             if ending.ended:
                 self._record.add(id, n, ending.outcome, ending.result)

@@ -101,7 +101,7 @@ class Generator:
         drawn = self._deck.draw(n)
         id = f"{self._prefix}-{n}"
         self.tally.begin(time.monotonic() - meant)
-        ending = await self._sender.send(id, drawn.input)
+        ending = await self._sender.send(id, drawn.input, drawn.steering)
         self.tally.end(id, drawn.kind, drawn.expect, ending, time.monotonic() - meant)
         if ending.ended:
             self._record.add(id, n, ending.outcome, ending.result)

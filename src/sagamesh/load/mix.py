@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import FieldError, FieldProblem, field_problems
+from sagamesh.load.steering import Answer, Steering
 from sagamesh.task import Task
 
 __all__ = ["COMPLETED", "Deck", "Drawn", "Entry", "Mix", "read_mix"]
@@ -24,6 +25,8 @@ COMPLETED: Final = "completed"
 _PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _RANGE: Final = re.compile(r"int:(-?\d+)\.\.(-?\d+)")
 _MOST_ENTRIES: Final = 1000
+
+_Outcome: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 
 Pick: TypeAlias = Callable[[Sequence[Any]], Any]
 """Takes one of several."""
@@ -37,7 +40,9 @@ class Entry(BaseModel):
     - `input`: the task's input as JSON. In its texts `{n}` is the task's number, `{seed}` the seed,
       `{one of:ada|grace}` one of these, `{int:1..5}` a whole number from 1 to 5 (a number, where the text is nothing
       else); `{{` and `}}` are braces.
-    - `expect`: `completed`, or the type of the failure that it should end with.
+    - `expect`: `completed`, or the type of the failure that it should end with; several where any of them is right.
+    - `cancel_within`: cancelled at a moment between its sending and so many seconds later, drawn for each task.
+    - `answer`: `approve` or `reject`, for the question that it asks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +50,9 @@ class Entry(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     input: dict[str, Any]
-    expect: Annotated[str, Field(min_length=1, max_length=200)] = COMPLETED
+    expect: _Outcome | Annotated[tuple[_Outcome, ...], Field(min_length=1, max_length=20)] = COMPLETED
+    cancel_within: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
+    answer: Answer | None = None
 
 
 class Mix(BaseModel):
@@ -85,11 +92,12 @@ def read_mix(path: Path) -> Mix:
 
 
 class Drawn(NamedTuple):
-    """The task of one number: which kind it is, its input, and how it should end."""
+    """The task of one number: which kind it is, its input, how it may end, and what is done to it meanwhile."""
 
     kind: str
     input: BaseModel
-    expect: str
+    expect: tuple[str, ...]
+    steering: Steering
 
 
 class Deck:
@@ -116,7 +124,10 @@ class Deck:
         dice = Random(f"{self.seed}:{n}")  # noqa: S311 - it must be repeatable, not secret
         [index] = dice.choices(range(len(self._entries)), cum_weights=self._weights)
         entry = self._entries[index]
-        return Drawn(entry.name, self._input(index, n, dice.choice), entry.expect)
+        input = self._input(index, n, dice.choice)
+        cancel_after = None if entry.cancel_within is None else dice.uniform(0, entry.cancel_within)
+        expect = (entry.expect,) if isinstance(entry.expect, str) else entry.expect
+        return Drawn(entry.name, input, expect, Steering(cancel_after, entry.answer))
 
     def _try(self, index: int) -> None:
         """Make inputs until each alternative of each placeholder has been in one."""

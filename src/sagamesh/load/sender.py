@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from temporalio.service import RPCError
 from sagamesh.client import Client, TaskHandle
 from sagamesh.errors import Refused, ServerUnreachable, TaskFailed, TaskNotFound
 from sagamesh.load.mix import COMPLETED
+from sagamesh.load.steering import UNTOUCHED, Steering, steer
 from sagamesh.task import Task
 
 __all__ = ["UNANSWERED", "Ending", "Sender"]
@@ -55,8 +57,8 @@ class Sender:
         self._inline = inline
         self._timeout = timeout
 
-    async def send(self, id: str, arg: BaseModel) -> Ending:
-        """Start the task and wait for its end.
+    async def send(self, id: str, arg: BaseModel, steering: Steering = UNTOUCHED) -> Ending:
+        """Start the task and wait for its end; meanwhile do to it what is wanted.
 
         Raises:
             InvalidInput, TaskConflict, Refused: when the server takes no such task.
@@ -64,12 +66,15 @@ class Sender:
         told = ""
         handle: TaskHandle[Any] | None = None
         pause = _FIRST_PAUSE
+        steered: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(self._timeout):
                 while True:
                     try:
                         if handle is None:
                             handle = await self._client.start(self._task, arg, id=id, inline=self._inline)
+                            if steering != UNTOUCHED:
+                                steered = asyncio.create_task(steer(handle, steering))
                         result = await handle.result()
                         return Ending(COMPLETED, result=result, found=handle.found)
                     except TaskFailed as error:
@@ -85,3 +90,8 @@ class Sender:
         except TimeoutError:
             waited = f"no end within {self._timeout:g} s"
             return Ending(UNANSWERED, message=f"{waited}; last: {told}" if told else waited)
+        finally:
+            if steered is not None:
+                steered.cancel()
+                with suppress(asyncio.CancelledError):
+                    await steered

@@ -19,12 +19,13 @@ class Mismatch:
 
     id: str
     kind: str
-    expected: str
+    expected: tuple[str, ...]
     outcome: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.id} ({self.kind}): should be {self.expected}, is {self.outcome}: {self.message or 'no message'}"
+        expected = " or ".join(self.expected)
+        return f"{self.id} ({self.kind}): should be {expected}, is {self.outcome}: {self.message or 'no message'}"
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class Tally:
         self.running += 1
         self.slack = max(self.slack, late)
 
-    def end(self, id: str, kind: str, expected: str, ending: Ending, latency: float) -> None:
+    def end(self, id: str, kind: str, expected: tuple[str, ...], ending: Ending, latency: float) -> None:
         """Count a task whose waiting is over, `latency` seconds after it was meant to be sent."""
         self.running -= 1
         self.outcomes[kind, ending.outcome] += 1
@@ -66,7 +67,7 @@ class Tally:
             self.found += 1
         elif ending.ended:
             self.latencies.append(latency)
-        if ending.outcome != expected:
+        if ending.outcome not in expected:
             self.wrong += 1
             if len(self.mismatches) < _MOST_MISMATCHES:
                 self.mismatches.append(Mismatch(id, kind, expected, ending.outcome, ending.message))
