@@ -15,6 +15,9 @@ __all__ = ["Tls", "look"]
 _STEP: Final = 2.0
 """Seconds for one step: connecting, the handshake, the first bytes."""
 
+_UNASKED: Final = 0.5
+"""Seconds for which it is waited whether the server says something by itself."""
+
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 """How every client of HTTP/2 begins, which gRPC is: the fixed words, and an empty SETTINGS frame."""
 
@@ -72,8 +75,9 @@ def _encrypted(connection: socket.socket, host: str, tls: Tls) -> Sight:
         context.load_cert_chain(*tls.pair)
     try:
         with context.wrap_socket(connection, server_hostname=tls.name or host) as secured:
-            # Since TLS 1.3 the server says only now what it thinks of the client's certificate.
-            return _first_words(secured, tls)
+            # Since TLS 1.3 the server says only now what it thinks of the client's certificate. Words sent to one that
+            # has closed already would make the system drop what it said.
+            return _unasked(secured, tls) or _first_words(secured, tls)
     except ssl.SSLCertVerificationError as error:
         return _distrust(error)
     except ssl.SSLError as error:
@@ -84,16 +88,34 @@ def _encrypted(connection: socket.socket, host: str, tls: Tls) -> Sight:
         return Sight("Closed")
 
 
+def _unasked(connection: socket.socket, tls: Tls) -> Sight | None:
+    """What the server says by itself, as most do; None while it waits for the client."""
+    connection.settimeout(_UNASKED)
+    try:
+        return _heard(connection.recv(16))
+    except TimeoutError:
+        return None
+    except ssl.SSLError as error:
+        return _alert(error, tls)
+    except OSError:
+        return Sight("Closed")
+    finally:
+        connection.settimeout(_STEP)
+
+
 def _first_words(connection: socket.socket, tls: Tls | None = None) -> Sight:
     try:
         connection.sendall(_PREFACE)
-        answer = connection.recv(16)
+        return _heard(connection.recv(16))
     except TimeoutError:
         return Sight("Silent")
     except ssl.SSLError as error:
         return _alert(error, tls or Tls())
     except OSError:
         return Sight("Closed")
+
+
+def _heard(answer: bytes) -> Sight:
     if not answer:
         return Sight("Closed")
     if answer[3:4] == bytes([_SETTINGS]):
@@ -129,6 +151,8 @@ def _distrust(error: ssl.SSLCertVerificationError) -> Sight:
 
 def _alert(error: ssl.SSLError, tls: Tls) -> Sight:
     said = error.reason or str(error)
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return Sight("Closed")
     if "ALERT" not in said:
         return Sight("TlsNotSpoken", said)
     detail = said.partition("ALERT_")[2].replace("_", " ").lower()

@@ -85,7 +85,7 @@ class TestServer:
         alone.address = "7233"
         ran = alone("doctor", "--json")
         assert ran.code == 3
-        assert "it is not host:port" in checks(ran)["server"]["message"]
+        assert "is not host:port" in checks(ran)["server"]["message"]
 
     def test_where_the_address_comes_from(self, alone: CommandLine, shop: Shop) -> None:
         profile = alone.folder / "temporal.toml"
