@@ -101,3 +101,8 @@ class Analytics:
                 for kind, events, subjects in counted
             )
         )
+
+    async def told(self) -> dict[str, str]:
+        """The records that were told as events: the event, and the digest of the record."""
+        async with self._database.reading() as connection:
+            return dict((await connection.execute(select(_events.c.event, _events.c.record))).all())

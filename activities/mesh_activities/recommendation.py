@@ -82,6 +82,11 @@ class Recommendations:
             bought = dict((await connection.execute(most.limit(context.limit))).all())
             return Suggestions(suggestions=popular(bought, await _purchases(connection), context.limit))
 
+    async def learned(self) -> set[str]:
+        """The events from which it has learned."""
+        async with self._database.reading() as connection:
+            return set((await connection.execute(select(_journal.c.key))).scalars())
+
     async def _count(self, connection: AsyncConnection, table: Table, values: dict[str, str]) -> None:
         await self._database.insert_new(connection, table, {**values, "purchases": 0})
         these = [table.c[name] == value for name, value in values.items()]

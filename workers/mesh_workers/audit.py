@@ -54,12 +54,20 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class EndedOrder:
-    """An order that has ended, and how: completed or undone; for a completed one, whether the customer was told."""
+    """An order that has ended, and how: completed or undone; for a completed one, whether the customer was told.
+
+    - `request`: None for one that was undone before anybody knew its prices.
+    """
 
     id: str
-    request: OrderRequest
+    request: OrderRequest | None
     completed: bool
     notified: bool = False
+
+    @property
+    def sold(self) -> OrderRequest | None:
+        """What was sold; None for what was undone."""
+        return self.request if self.completed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +112,8 @@ async def audit(orders: Iterable[EndedOrder], sources: Sources) -> Audit:
         own = by_order.get(order.id, [])
         for payment in own:
             taken[payment["currency"].upper()] += payment["amount_charged"] - payment["amount_refunded"]
-        if order.completed:
-            earned[order.request.currency] += order.request.money.minor
+        if order.sold is not None:
+            earned[order.sold.currency] += order.sold.money.minor
         violations += _money(order, own) + _stock(order, reservations.get(f"{order.id}/{_RESERVE}"))
         mailed += bool(words[order.id])
         violations += _mail(order, words[order.id])
@@ -122,7 +130,7 @@ def _money(order: EndedOrder, payments: list[dict[str, Any]]) -> list[str]:
     found = []
     charges = sum(payment["charges"] for payment in payments)
     kept = sum(payment["amount_charged"] - payment["amount_refunded"] for payment in payments)
-    due = order.request.money.minor if order.completed else 0
+    due = order.sold.money.minor if order.sold is not None else 0
     if kept != due:
         found.append(f"{order.id}: the gateway kept {kept} minor units, should be {due}")
     if charges > 1:
@@ -134,7 +142,8 @@ def _money(order: EndedOrder, payments: list[dict[str, Any]]) -> list[str]:
 
 def _stock(order: EndedOrder, entry: Entry | None) -> list[str]:
     state = entry.state if entry is not None else "none"
-    if order.completed and (entry is None or state != "confirmed" or set(entry.items) != set(order.request.items)):
+    sold = order.sold
+    if sold is not None and (entry is None or state != "confirmed" or set(entry.items) != set(sold.items)):
         return [f"{order.id}: completed, but its reservation is {state}"]
     if not order.completed and state in ("reserved", "confirmed"):
         return [f"{order.id}: undone, but its reservation is {state}"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from mesh_agents.checkout import CheckoutRequest, CheckoutResult
 from mesh_agents.order import OrderRequest, OrderResult
 from mesh_workers.audit import EndedOrder, Sources, audit
 from sagamesh.load import Ended
 
-__all__ = ["ENDINGS", "check"]
+__all__ = ["ENDINGS", "REFUSALS", "check"]
 
 ENDINGS: Final = frozenset(
     {
@@ -29,9 +30,25 @@ ENDINGS: Final = frozenset(
 )
 """How an order may end. Whatever else ended one was a fault, and an order survives faults."""
 
+REFUSALS: Final = frozenset(
+    {
+        "CartChanged",
+        "CartEmpty",
+        "CartFull",
+        "PriceChanged",
+        "QuoteTooLarge",
+        "RoleNeeded",
+        "SessionEnded",
+        "UnknownPrincipal",
+        "UnknownProduct",
+        "UnknownSession",
+    }
+)
+"""How a checkout may end besides."""
+
 
 async def check(ended: Iterable[Ended], environment: Mapping[str, str]) -> list[str]:
-    """What is wrong with these orders: an ending that is none, money, stock, or mail that does not fit it.
+    """What is wrong with these orders and checkouts: an ending that is none, money, stock or mail that does not fit.
 
     Raises:
         InvalidInput: when the environment does not say where the books are.
@@ -40,11 +57,22 @@ async def check(ended: Iterable[Ended], environment: Mapping[str, str]) -> list[
     wrong: list[str] = []
     orders: list[EndedOrder] = []
     for each in ended:
-        if each.outcome not in ENDINGS:
+        if each.outcome not in (ENDINGS | REFUSALS if isinstance(each.input, CheckoutRequest) else ENDINGS):
             wrong.append(f"{each.id}: ended as {each.outcome}, which no order should")
-        if not isinstance(each.input, OrderRequest):
-            raise TypeError(f"{each.id} is no order but {type(each.input).__name__}")
-        notified = isinstance(each.result, OrderResult) and each.result.notified
-        orders.append(EndedOrder(each.id, each.input, completed=each.completed, notified=notified))
+        orders.append(_order(each))
     found = await audit(orders, Sources.of(environment))
     return [*wrong, *found.violations]
+
+
+def _order(ended: Ended) -> EndedOrder:
+    match ended.input:
+        case OrderRequest():
+            notified = isinstance(ended.result, OrderResult) and ended.result.notified
+            return EndedOrder(ended.id, ended.input, completed=ended.completed, notified=notified)
+        case CheckoutRequest() if isinstance(ended.result, CheckoutResult):
+            sold, order = ended.input.order(ended.result.quote), ended.result.order
+            return EndedOrder(ended.id, sold, completed=True, notified=order.notified)
+        case CheckoutRequest():
+            return EndedOrder(ended.id, None, completed=False)
+        case other:
+            raise TypeError(f"{ended.id} is no order but {type(other).__name__}")

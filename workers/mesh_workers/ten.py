@@ -47,6 +47,7 @@ app = replace(
         "SAGAMESH_IDENTITY_SEED": "demo",
         "SAGAMESH_CATALOG_SEED": "demo",
     },
+    checks="mesh_workers.ten_checks:check",
     databases={
         **mesh_workers.app.databases,
         **{name: f"SAGAMESH_{name.upper()}_DATABASE" for name in _NEW},
