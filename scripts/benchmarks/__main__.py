@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import burst, hosting, latency, limits, memory, overhead
+from benchmarks import burst, hosting, latency, limits, memory, overhead, telemetry
 from benchmarks.processes import BenchFailed
 from benchmarks.report import Report
 
@@ -60,6 +60,8 @@ def _measured(options: argparse.Namespace, folder: Path) -> Coroutine[Any, Any, 
             return latency.measure(folder, orders=options.orders)
         case "limits":
             return limits.measure(folder, seconds=options.seconds, tasks=options.tasks, singles=options.singles)
+        case "telemetry":
+            return telemetry.measure(folder, rounds=options.rounds, orders=options.orders, in_flight=options.in_flight)
         case "memory":
             return memory.measure(folder, orders=options.orders, in_flight=options.in_flight, noop=options.noop)
         case _:
@@ -95,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--singles", type=_count, default=10, metavar="N", help="tasks of others behind them (10)")
     bench = benches.add_parser("memory", parents=[shared, loaded, kinds], help="memory of each pool over many orders")
     bench.add_argument("--orders", type=_count, default=5000, metavar="N", help="orders (5000)")
+    bench = benches.add_parser("telemetry", parents=[shared, loaded], help="metrics, logs and traces against none")
+    bench.add_argument("--rounds", type=_count, default=4, metavar="N", help="turns of each way (4)")
+    bench.add_argument("--orders", type=_count, default=300, metavar="N", help="orders a turn (300)")
     bench = benches.add_parser("burst", parents=[shared, loaded, kinds], help="many orders at once, every one right")
     bench.add_argument("--orders", type=_count, default=1000, metavar="N", help="orders (1000)")
     return parser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.processes import BenchFailed, Fleet, ProcessEnded
@@ -21,27 +22,31 @@ _START = 60.0
 _ATTEMPTS = 3
 
 
-async def start_server(fleet: Fleet, folder: Path, *, name: str = "server", stock: bool = False) -> str:
+async def start_server(
+    fleet: Fleet, folder: Path, *, name: str = "server", stock: bool = False, namespaces: Sequence[str] = ()
+) -> str:
     """Start a server on free loopback ports, wait until it answers, and return its address.
 
     - `stock`: with the command's own settings, in memory; else with the embedded stack's settings and database.
+    - `namespaces`: beside the default one.
 
     Raises:
         BenchFailed: when it ends or does not answer in time.
     """
     for _ in range(_ATTEMPTS - 1):
         try:
-            return await _started(fleet, folder, name, stock=stock)
+            return await _started(fleet, folder, name, namespaces, stock=stock)
         except ProcessEnded:
             # Between choosing a free port and opening it, any program may have taken it.
             fleet.forget(name)
-    return await _started(fleet, folder, name, stock=stock)
+    return await _started(fleet, folder, name, namespaces, stock=stock)
 
 
-async def _started(fleet: Fleet, folder: Path, name: str, *, stock: bool) -> str:
+async def _started(fleet: Fleet, folder: Path, name: str, namespaces: Sequence[str], *, stock: bool) -> str:
     free = assign(PortRequest(word, 0, "") for word in ("grpc", "web", "http", "metrics"))
     ports = ServerPorts(**free)
-    fleet.start(name, _stock_command(ports) if stock else server_command(ports, folder / f"{name}.db"))
+    command = _stock_command(ports) if stock else server_command(ports, folder / f"{name}.db")
+    fleet.start(name, [*command, *(word for each in namespaces for word in ("--namespace", each))])
     ready = ServerReady(Engine(ports.address), ports.grpc, SEARCH_ATTRIBUTES)
     deadline = time.monotonic() + _START
     while missing := await ready(fleet.pid(name)):

@@ -20,7 +20,7 @@ from benchmarks.processes import BenchFailed, Fleet
 from sagamesh import Client
 from sagamesh.errors import TaskFailed
 
-__all__ = ["BARE", "MESH", "Run", "Variant", "checked"]
+__all__ = ["BARE", "MESH", "Run", "Variant", "checked", "mesh_run"]
 
 Run = Callable[[str, OrderRequest], Awaitable[OrderResult]]
 """Starts an order by id and input, and waits for its result."""
@@ -59,7 +59,12 @@ async def _bare(address: str) -> Run:
 
 
 async def _mesh(address: str) -> Run:
-    client = Client(await temporal.Client.connect(address, plugins=[app.plugin()]))
+    return mesh_run(await temporal.Client.connect(address, plugins=[app.plugin()]))
+
+
+def mesh_run(connected: temporal.Client) -> Run:
+    """Runs orders through Sagamesh, where this client leads."""
+    client = Client(connected)
 
     async def run(id: str, request: OrderRequest) -> OrderResult:
         handle = await client.start(order, request, id=id)
