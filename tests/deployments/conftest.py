@@ -43,7 +43,7 @@ _SOON = (
 )
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def post() -> AsyncIterator[Client]:
     """A client of that server, on which nobody serves anything yet."""
     async with dev_server(SagameshPlugin(passthrough=("tests",)), settings=_SOON) as server:

@@ -171,8 +171,13 @@ def _deployment(
     queues: dict[tuple[str, TaskQueueType.ValueType], Queue],
 ) -> Deployment:
     routing = info.routing_config
+    # Only the summaries have it: the server leaves it out of a version's own description.
+    was_current = {each.deployment_version.build_id: _time(each.last_current_time) for each in info.version_summaries}
     versions = sorted(
-        (_as_version(version, count, routing, queues) for version, count in described),
+        (
+            _as_version(version, count, routing, queues, was_current.get(version.deployment_version.build_id))
+            for version, count in described
+        ),
         key=lambda each: each.created,
         reverse=True,
     )
@@ -203,6 +208,7 @@ def _as_version(
     open_tasks: int,
     routing: RoutingConfig,
     queues: dict[tuple[str, TaskQueueType.ValueType], Queue],
+    last_current: datetime | None,
 ) -> Version:
     version = info.deployment_version
     mine = [queues[queue.name, queue.type] for queue in info.task_queue_infos if (queue.name, queue.type) in queues]
@@ -226,7 +232,7 @@ def _as_version(
         unpolled=tuple(dict.fromkeys(queue.name for queue in mine if not pollers[queue])),
         hosts_tasks=any(queue.side == "tasks" for queue in mine),
         created=info.create_time.ToDatetime(tzinfo=UTC),
-        last_current=_time(info.last_current_time),
+        last_current=last_current,
         rolled_back=_text(reason.data) if reason is not None else "",
     )
 
