@@ -82,10 +82,12 @@ async def open_pools(
     settings: WorkerSettings,
     *,
     deployment: WorkerDeploymentConfig | None = None,
+    drain: float = 0.0,
 ) -> list[Pool]:
     """Open what the implementations of these pools need, to be closed with the stack.
 
     - `deployment`: the version that the process is; None for an unversioned one.
+    - `drain`: as of `Pool.configure`.
 
     Raises:
         Unserved: as `Pool.check`.
@@ -95,7 +97,9 @@ async def open_pools(
     for factory in [app.pool_factory(name) for name in names]:
         pool = await stack.enter_async_context(factory())
         grace = timedelta(seconds=settings.grace)
-        pool.configure(slots=settings.capacity, grace=grace, pollers=settings.pollers, deployment=deployment)
+        pool.configure(
+            slots=settings.capacity, grace=grace, pollers=settings.pollers, deployment=deployment, drain=drain
+        )
         opened.append(pool)
     for pool in opened:
         pool.check()

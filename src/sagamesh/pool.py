@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
+from sagamesh.admission import Admission
 from sagamesh.agent import Agent
 from sagamesh.breaker.guard import BreakerInterceptor
 from sagamesh.capability import Capability, In, Out, kept_queue
@@ -87,6 +88,8 @@ class Pool:
         self._grace = grace
         self._pollers: Pollers = DEFAULT_POLLERS
         self._results = results
+        self._drain = 0.0
+        self._admissions: list[Admission] = []
         self._served: dict[str, Callable[..., Any]] = {}
         self._guards: list[Interceptor] | None = None
         self._breakers: BreakerInterceptor | None = None
@@ -168,13 +171,16 @@ class Pool:
         grace: timedelta,
         pollers: Pollers = DEFAULT_POLLERS,
         deployment: WorkerDeploymentConfig | None = None,
+        drain: float = 0.0,
     ) -> None:
         """Set what the process's settings say, where the pool was made without saying it.
 
         - `pollers`: questions for work that are open at a time on each of its queues.
         - `deployment`: the version that the process is; None for an unversioned one.
+        - `drain`: seconds that open polls may take to end before the workers stop; see `sagamesh.admission`.
         """
         self.deployment = deployment
+        self._drain = drain
         self._pollers = pollers
         self._slots = self._slots if self._slots is not None else slots
         self._grace = self._grace if self._grace is not None else grace
@@ -241,14 +247,18 @@ class Pool:
         if self.agent is not None:
             activities += [*self._bids(client, self.agent).activities, unknown_capability(self.agent)]
         slots = (limits.slots or self.capacity) if activities else None
+        admission = None
+        if self._drain and isinstance(slots, int):
+            admission = Admission.measured(slots, client, limits.queue)
+            self._admissions.append(admission)
         return Worker(
             client,
             task_queue=limits.queue,
             activities=activities,
             workflows=self.workflows,
             interceptors=self.interceptors(client),
-            max_concurrent_activities=fixed(slots),
-            tuner=tuner(slots),
+            max_concurrent_activities=fixed(slots) if admission is None else None,
+            tuner=tuner(slots, admission=admission),
             # The server keeps this one for the queue, whoever polls it.
             max_task_queue_activities_per_second=limits.rate,
             graceful_shutdown_timeout=self.grace,
@@ -325,16 +335,20 @@ class Pool:
             self._bidder = Bidder(agent.name, agent.cost, lambda: self.slots, client.identity)
         return self._bidder
 
-    async def run(self, client: Client, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set, then finish what runs, for at most the grace.
+    async def run(self, client: Client, stop: asyncio.Event, hurry: asyncio.Event | None = None) -> None:
+        """Serve until `stop` is set, let polls that are open end, then finish what runs, for at most the grace.
+
+        - `hurry`: when set, open polls are not waited for.
 
         Raises:
             Unserved: as `check`.
             ServerUnreachable, Refused: as `keep_limits`.
         """
         await self.keep_limits(client)
+        hurry = asyncio.Event() if hurry is None else hurry
         async with self.serving(client):
             await stop.wait()
+            await asyncio.gather(*(admission.drain(self._drain, hurry) for admission in self._admissions))
 
     @asynccontextmanager
     async def serving(self, client: Client) -> AsyncIterator[None]:

@@ -47,6 +47,12 @@ class WorkerSettings(BaseSettings):
         le=3600,
         description="how long running calls may take to finish after a stop, in seconds",
     )
+    drain: float = Field(
+        15,
+        ge=0,
+        le=600,
+        description="how long questions for work that are open may take to end before that, in seconds",
+    )
     probe_port: int = Field(
         0, ge=0, le=65535, description="port of the probes and metrics of a worker process; 0 for none"
     )

@@ -14,6 +14,7 @@ from temporalio.worker import (
     WorkerTuner,
 )
 
+from sagamesh.admission import Admission
 from sagamesh.errors import DefinitionError
 
 __all__ = ["DEFAULT_SLOTS", "ResourceSlots", "Slots", "fixed", "least", "most", "together", "tuner"]
@@ -82,15 +83,17 @@ def fixed(slots: Slots | None) -> int | None:
     return slots if isinstance(slots, int) else None
 
 
-def tuner(activities: Slots | None, *, local: Slots | None = None) -> WorkerTuner | None:
-    """What hands out a worker's slots for calls by resources; None where their number is fixed."""
-    if not isinstance(activities, ResourceSlots) and not isinstance(local, ResourceSlots):
+def tuner(
+    activities: Slots | None, *, local: Slots | None = None, admission: Admission | None = None
+) -> WorkerTuner | None:
+    """What hands out a worker's slots for calls by resources, or `admission`; None where their number is fixed."""
+    if admission is None and not isinstance(activities, ResourceSlots) and not isinstance(local, ResourceSlots):
         return None
     default = FixedSizeSlotSupplier(_ENGINE_DEFAULT)
     return WorkerTuner.create_composite(
         # A task's steps take moments: they wait for nothing, and their number says nothing about the machine.
         workflow_supplier=default,
-        activity_supplier=default if activities is None else _supplier(activities),
+        activity_supplier=admission or (default if activities is None else _supplier(activities)),
         local_activity_supplier=default if local is None else _supplier(local),
         nexus_supplier=default,
     )

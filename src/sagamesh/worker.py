@@ -80,7 +80,7 @@ async def serve(
 ) -> None:
     """As `run_worker`, inside a running event loop."""
     build = build_of(os.environ)
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     running: list[Pool] = []
 
@@ -93,11 +93,14 @@ async def serve(
             os._exit(128 + number)
         _log.info("stopping: no new work, up to %g s for what runs", grace())
         stop.set()
+        if number == signal.SIGINT:  # a person waits, or all stops and nobody else would take the work
+            hurry.set()
         if health is not None:
             health.stopping()
         deadline()
 
     def failing(error: BaseException) -> None:
+        hurry.set()
         if not stop.is_set():
             stop.set()
             deadline()
@@ -106,7 +109,8 @@ async def serve(
 
     def deadline() -> None:
         # Kept by the loop's own clock, not by a task that a stuck shutdown would also hold up.
-        loop.call_later(grace() + _LAST_WORD, _give_up)
+        drain = 0.0 if hurry.is_set() else settings.drain
+        loop.call_later(drain + grace() + _LAST_WORD, _give_up)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping, number)
@@ -119,7 +123,7 @@ async def serve(
         if build is not None:
             await claim_build(client, build, fingerprint_of_app(app))
         deployment = None if build is None else as_config(build)
-        running += await open_pools(stack, app, pools, settings, deployment=deployment)
+        running += await open_pools(stack, app, pools, settings, deployment=deployment, drain=settings.drain)
         for pool in running:
             pool.on_failure(failing)
             if health is not None:
@@ -136,7 +140,7 @@ async def serve(
             await stack.enter_async_context(health.watching(client, running, others))
             if any(pool.workflows for pool in running):
                 await stack.enter_async_context(health.surveying(client, app, inline=inline))
-        tasks = [asyncio.ensure_future(pool.run(client, stop)) for pool in running]
+        tasks = [asyncio.ensure_future(pool.run(client, stop, hurry)) for pool in running]
         tasks += [asyncio.ensure_future(_run(each, stop)) for each in beside]
         try:
             await asyncio.gather(*tasks)

@@ -96,6 +96,11 @@ class Process:
         return await asyncio.to_thread(self.popen.wait, PATIENCE)
 
     @property
+    def out(self) -> str:
+        """What it wrote to standard output."""
+        return (self.folder / "out").read_text(encoding="utf-8")
+
+    @property
     def log(self) -> str:
         """What it wrote to standard error."""
         return (self.folder / "log").read_text(encoding="utf-8")
@@ -111,7 +116,11 @@ class Fleet:
     running: list[Process] = field(default_factory=list)
 
     def start(self, *pools: str, **settings: str) -> Process:
-        """One process; `settings` are environment variables."""
+        """One worker process; `settings` are environment variables."""
+        return self.command("worker", *(pools or ("clerk", "errands")), **settings)
+
+    def command(self, *command: str, **settings: str) -> Process:
+        """Any command of `sagamesh`."""
         folder = self.folder / str(len(self.running))
         folder.mkdir()
         port = free_port()
@@ -125,12 +134,14 @@ class Fleet:
             "SAGAMESH_PROBE_PORT": str(port),
             "SAGAMESH_HEALTH_INTERVAL": "0.3",
             "SAGAMESH_DEPENDENCY_TIMEOUT": "1",
+            "SAGAMESH_DRAIN": "0",
             **settings,
         }
         (folder / "ledger").write_text("open", encoding="utf-8")
-        with (folder / "log").open("wb") as log:
-            command = [sys.executable, "-m", "sagamesh", "worker", *(pools or ("clerk", "errands"))]
-            popen = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log)
+        with (folder / "log").open("wb") as log, (folder / "out").open("wb") as out:
+            popen = subprocess.Popen(
+                [sys.executable, "-m", "sagamesh", *command], cwd=ROOT, env=environment, stdout=out, stderr=log
+            )
         made = Process(folder, port, popen, self.probes)
         self.running.append(made)
         return made
@@ -156,16 +167,22 @@ async def client(address: str) -> Client:
 
 
 @pytest_asyncio.fixture
-async def start(address: str, tmp_path: Path) -> AsyncIterator[Callable[..., Process]]:
-    """Starts worker processes with probes."""
+async def fleet(address: str, tmp_path: Path) -> AsyncIterator[Fleet]:
+    """Starts processes."""
     async with httpx.AsyncClient(trust_env=False, timeout=10) as probes:
-        fleet = Fleet(address, tmp_path, probes)
+        made = Fleet(address, tmp_path, probes)
         try:
-            yield fleet.start
+            yield made
         finally:
-            for process in fleet.running:
+            for process in made.running:
                 process.popen.kill()
                 process.popen.wait()
+
+
+@pytest.fixture
+def start(fleet: Fleet) -> Callable[..., Process]:
+    """Starts worker processes with probes."""
+    return fleet.start
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def test_wrong_requests_are_refused_before_anything_happens(scripts: Any, tmp_pa
     with pytest.raises(UnknownName, match="no pool is called 'server'; known: mail, stock"):
         ask(scripts.place, ["server"])
     nowhere = Place(tmp_path, tmp_path / "nowhere")
-    with pytest.raises(Refused, match="no embedded stack is ready in .*nowhere"):
+    with pytest.raises(Refused, match=r"no embedded stack is ready in .*nowhere"):
         ask(nowhere, [])
     assert len(scripts.events()) == 3
 

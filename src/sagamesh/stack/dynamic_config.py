@@ -17,8 +17,5 @@ DYNAMIC_CONFIG = (
     'matching.getUserDataRefresh="5s"',
     # Without it nobody is served by tenant: whoever has put more on a queue is served more.
     "matching.enableFairness=true",
-    # A worker that stops tells the server, which then answers its open polls. Otherwise the worker breaks them off, and
-    # a call that was on its way to it waits for its timeout although nobody has it.
-    "frontend.enableCancelWorkerPollsOnShutdown=true",
 )
 """What one machine needs otherwise than a cluster. Each value was measured against its absence."""

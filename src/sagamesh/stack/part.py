@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,8 @@ class Part:
     - `environment`: all of it; nothing is inherited.
     - `folder`: where it runs.
     - `ports`: what it listens on, by name; `link`: what a person may open.
-    - `drain`: seconds that it may take to finish what it does when another process takes its place.
+    - `stop_signal`: asks it to stop with everything else.
+    - `drain`: seconds that it may take to finish what it does when it alone is asked to stop, by SIGTERM.
     - `probed`: whether it is given a free port for its probes and metrics (`SAGAMESH_PROBE_PORT`) at each start.
     """
 
@@ -36,6 +38,7 @@ class Part:
     ready: Probe
     ports: Mapping[str, int] = field(default_factory=dict)
     link: str = ""
+    stop_signal: signal.Signals = signal.SIGTERM
     drain: float = 13.0
     probed: bool = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.errors import DefinitionError, UnknownName
 from sagamesh.faults import VARIABLE
 from sagamesh.inline import inline_queue
-from sagamesh.pool import DEFAULT_GRACE
+from sagamesh.settings import PREFIX, WorkerSettings
 from sagamesh.stack.part import Part
 from sagamesh.stack.place import Place
 from sagamesh.stack.ports import LOOPBACK, PortRequest
@@ -161,15 +162,18 @@ def _pool_part(
         folder=place.root,
         log=place.log(name),
         ready=ready,
-        drain=_grace(environment) + _BEYOND_GRACE,
+        # Without waiting for its polls, which would take seconds: nobody will do the work until the next start.
+        stop_signal=signal.SIGINT,
+        drain=_seconds(environment, "grace") + _seconds(environment, "drain") + _BEYOND_GRACE,
     )
 
 
-def _grace(environment: Mapping[str, str]) -> float:
+def _seconds(environment: Mapping[str, str], setting: str) -> float:
     try:
-        return float(environment["SAGAMESH_GRACE"])
+        return float(environment[f"{PREFIX}{setting.upper()}"])
     except (KeyError, ValueError):  # a worker refuses what is no number, and says so better
-        return DEFAULT_GRACE.total_seconds()
+        default: float = WorkerSettings.model_fields[setting].default
+        return default
 
 
 def _server_part(place: Place, ports: ServerPorts, engine: Engine, environment: Mapping[str, str]) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -120,7 +121,7 @@ class Replicas:
             await self._discard(new)
             raise
         before, name = old.state.process, old.state.name
-        await old.stop(time.monotonic() + self.part.drain)
+        await old.stop(time.monotonic() + self.part.drain, signal.SIGTERM)
         self._serving.remove(new)
         self._serving[self._serving.index(old)] = new
         new.state.name = name
@@ -136,7 +137,7 @@ class Replicas:
 
     def _leave(self, service: Service) -> None:
         async def leave() -> None:
-            await service.stop(time.monotonic() + self.part.drain)
+            await service.stop(time.monotonic() + self.part.drain, signal.SIGTERM)
             del self._leaving[service]
             self._changed()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Callable, Coroutine
@@ -79,8 +80,8 @@ class Service:
             await self._keeper
         return self._keeper
 
-    async def stop(self, deadline: float) -> None:
-        """SIGTERM, then, at the deadline (of the monotonic clock), SIGKILL for it and all that it started.
+    async def stop(self, deadline: float, number: signal.Signals | None = None) -> None:
+        """The part's signal, or this one; at the deadline (of the monotonic clock) SIGKILL for all that it started.
 
         Returns when it has ended. Another call may set another deadline; it is asked to stop once.
         """
@@ -93,7 +94,7 @@ class Service:
             self._mark(Stage.STOPPING)
             if not self._asked:  # a worker that is asked twice ends at once, whatever it does
                 self._asked = True
-                process.terminate()
+                process.send_signal(number or self.part.stop_signal)
             await _first_of(process.wait(), self._hurry.wait(), timeout=deadline - time.monotonic())
             if process.returncode is None:
                 note = "did not stop when asked to; killed"
