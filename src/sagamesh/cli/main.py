@@ -21,7 +21,7 @@ PIPE_CLOSED = 141
 """As a shell reports a program that SIGPIPE ended: what read its output has left. That is no error."""
 
 _NOT_INSTALLED = 2
-_SPANS_WITHIN = 3.0
+_SPANS_WITHIN = 2.0
 """Seconds."""
 
 

@@ -7,6 +7,8 @@ import os
 from importlib.metadata import entry_points
 from typing import Final
 
+from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
+
 __all__ = ["instrument"]
 
 _log = logging.getLogger("sagamesh.tracing")
@@ -22,6 +24,9 @@ def instrument() -> None:
         if found.name in disabled or "*" in disabled:
             continue
         try:
-            found.load()().instrument()
+            instrumentor = found.load()()
+            # One package may bring several, and the library of some of them is not there.
+            if get_dependency_conflicts(instrumentor.instrumentation_dependencies()) is None:
+                instrumentor.instrument(skip_dep_check=True)
         except Exception as error:  # whatever somebody else's package does: spans are no reason not to work
             _log.warning("no spans of %s: %s: %s", found.name, type(error).__name__, error)

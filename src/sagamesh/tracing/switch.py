@@ -42,6 +42,8 @@ def trace_process(service: str) -> None:
         InvalidInput: when the environment asks for what there is not.
     """
     if _on(service):
+        # That a batch was lost is news; that it is tried again is none.
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
         from sagamesh.tracing.libraries import instrument
 
         instrument()
