@@ -92,12 +92,22 @@ def worker(
 
 
 def topology(
-    format: Annotated[str, typer.Option(help="mermaid, dot or json")] = "mermaid",  # the option's name
+    format: Annotated[str, typer.Option(help="mermaid, dot, svg or json")] = "mermaid",  # the option's name
+    live: Annotated[
+        bool, typer.Option("--live", help="Also how it stands now: workers, what waits, breakers; asks the server.")
+    ] = False,
 ) -> None:
     """Check the mesh and draw it: agents, their capabilities, what depends on what, and which task uses whom."""
     from sagamesh.app import load_app
+    from sagamesh.discovery import QueueState, describe_app
     from sagamesh.topology import FORMATS, draw
 
     if format not in FORMATS:
         raise typer.BadParameter(f"{format!r} is none of {', '.join(FORMATS)}", param_hint="--format")
-    typer.echo(draw(load_app(), format))
+    app = load_app()
+
+    async def ask() -> list[QueueState]:
+        client = await output.connect(app)
+        return await describe_app(client.temporal, app)
+
+    typer.echo(draw(app, format, output.run(ask()) if live else ()))
