@@ -21,11 +21,14 @@ from sagamesh.testing import served
 from sagamesh.testing.environment import binary
 from tests.support.outages import Asking, Provider, agents, asking, plugin, process
 
+_SHORT = "limit.historyCount.suggestContinueAsNew=60"
+"""After so many events a keeper goes on in another run: soon enough for a test to see it."""
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     """The server."""
-    settings = [word for setting in DYNAMIC_CONFIG for word in ("--dynamic-config-value", setting)]
+    settings = [word for setting in (*DYNAMIC_CONFIG, _SHORT) for word in ("--dynamic-config-value", setting)]
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal", "sagamesh[stack]"),
         dev_server_log_level="error",

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client as TemporalClient
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 
 from sagamesh import Mesh, Pool
-from sagamesh.breaker.control import decide, find_breakers
+from sagamesh.breaker.control import decide, find_breakers, see
+from sagamesh.breaker.fleet import keeper_id
 from sagamesh.breaker.gate import look
 from sagamesh.errors import Refused
 from sagamesh.testing import served
@@ -66,6 +68,33 @@ async def test_the_command_line(server: Server, fleet: Fleet, provider: Provider
     assert "closed" in closed.stdout
     assert "paul" in closed.stdout
     await handle.result()
+
+
+async def test_what_a_keeper_knows_goes_on_in_its_next_run(server: Server, fleet: Fleet) -> None:
+    fleet.start("system")
+    breakers = find_breakers(Mesh(relay), "provider")
+    runs: list[str] = []
+    async with asyncio.timeout(90):
+        while len(set(runs)) < 3:
+            await decide(server.temporal, breakers, "open", by="olga", reason=f"for the {len(runs)}. time")
+            keeper = server.temporal.get_workflow_handle(keeper_id(breakers[0].queue))
+            runs.append((await keeper.describe()).run_id)
+
+    async def known() -> bool:
+        [seen] = await see(server.temporal, breakers)
+        return (seen.state, seen.by, seen.reason) == ("forced open", "olga", f"for the {len(runs) - 1}. time")
+
+    await eventually(known)
+    await decide(server.temporal, breakers, "close", by="paul", reason="enough")
+
+    assert (await look(server.temporal, breakers[0].queue)) == {}
+    await eventually(lambda: _ended(keeper))
+
+
+async def _ended(keeper: WorkflowHandle[Any, Any]) -> bool:
+    status = (await keeper.describe()).status
+    assert status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED)
+    return status is WorkflowExecutionStatus.COMPLETED
 
 
 async def test_an_order_that_nobody_can_carry_out_is_kept(server: Server, fleet: Fleet) -> None:

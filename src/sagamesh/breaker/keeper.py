@@ -59,13 +59,15 @@ class BreakerKeeper:
         while True:
             self._take_news()
             await self._hold()
-            if self._news:
-                continue
             state = self._keeping.breakers
-            if state.idle:
+            if state.idle and not self._news:
                 return state
             if workflow.info().is_continue_as_new_suggested():
+                # Also while news come faster than the queue is changed: a history has an end. They go along.
+                self._take_news()
                 workflow.continue_as_new(self._keeping)
+            if self._news:
+                continue
             due = next_change(state)
             wait = None if due is None else max(due - workflow.now(), timedelta(0))
             try:
