@@ -61,17 +61,18 @@ def test_every_worker_has_a_disruption_budget_and_a_network_policy(chart: Chart,
 def test_kubernetes_waits_longer_than_the_worker_needs(chart: Chart, values: Path) -> None:
     for name, pod in pods(chart.render(values)).items():
         container = pod["spec"]["containers"][0]
-        grace = next((float(v["value"]) for v in container.get("env", []) if v["name"] == "SAGAMESH_GRACE"), None)
-        if grace is None:
+        variables = {v["name"]: v.get("value") for v in container.get("env", [])}
+        if "SAGAMESH_GRACE" not in variables:
             continue  # the evaluation server
+        grace = float(variables["SAGAMESH_DRAIN"]) + float(variables["SAGAMESH_GRACE"])
         pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         waits = pod["spec"]["terminationGracePeriodSeconds"]
         assert waits > pause + grace + worker._LAST_WORD, name
 
 
 def test_a_fraction_of_a_second_of_grace_is_waited_for(chart: Chart) -> None:
-    found = pods(chart.render(values={"pools": {"orders": {"graceSeconds": 7.5, "preStopSeconds": 2}}}))
-    assert found["Deployment/shop-sagamesh-orders"]["spec"]["terminationGracePeriodSeconds"] == 2 + 8 + 3 + 2
+    found = pods(chart.render(values={"pools": {"orders": {"graceSeconds": 7.5, "drainSeconds": 0.5, "preStopSeconds": 2}}}))
+    assert found["Deployment/shop-sagamesh-orders"]["spec"]["terminationGracePeriodSeconds"] == 2 + 1 + 8 + 3 + 2
 
 
 @matrix

@@ -79,7 +79,7 @@ def test_no_service_runs_as_root_unlimited_unwatched_or_latest(services: dict[st
 def test_docker_waits_longer_than_the_worker_needs(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         if "SAGAMESH_GRACE" in service.get("environment", {}):
-            grace = float(service["environment"]["SAGAMESH_GRACE"])
+            grace = sum(float(service["environment"][f"SAGAMESH_{each}"]) for each in ("DRAIN", "GRACE"))
             assert float(service["stop_grace_period"].removesuffix("s")) > grace + worker._LAST_WORD, name
 
 

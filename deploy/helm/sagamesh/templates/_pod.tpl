@@ -34,9 +34,10 @@ spec:
     fsGroup: 10001
     seccompProfile:
       type: RuntimeDefault
-  # The pause before the stop, the grace for what runs, the three seconds after which the worker ends itself, and two more
-  # in which it writes its last lines. Whatever is shorter has Kubernetes kill work that would have ended.
-  terminationGracePeriodSeconds: {{ add (int $pool.preStopSeconds) (ceil $pool.graceSeconds | int) 3 2 }}
+  # The pause before the stop, the time for polls to end, the grace for what runs, the three seconds after which the worker
+  # ends itself, and two more in which it writes its last lines. Whatever is shorter has Kubernetes kill work that would
+  # have ended.
+  terminationGracePeriodSeconds: {{ add (int $pool.preStopSeconds) (ceil $pool.drainSeconds | int) (ceil $pool.graceSeconds | int) 3 2 }}
   topologySpreadConstraints:
     {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
     - maxSkew: 1
@@ -84,6 +85,8 @@ spec:
           value: {{ $pool.slots | quote }}
         - name: SAGAMESH_GRACE
           value: {{ $pool.graceSeconds | quote }}
+        - name: SAGAMESH_DRAIN
+          value: {{ $pool.drainSeconds | quote }}
         - name: SAGAMESH_LOG_LEVEL
           value: {{ $pool.logLevel }}
         {{- if $own }}

@@ -24,11 +24,14 @@ Adds `object`, the name of its objects, and `pod`, the labels by which its pods 
   {{- if and (ne $pool.scaling.mode "fixed") (gt (int $pool.scaling.minReplicas) (int $pool.scaling.maxReplicas)) -}}
     {{- fail (printf "%s: scaling.minReplicas (%d) is more than scaling.maxReplicas (%d)" .name (int $pool.scaling.minReplicas) (int $pool.scaling.maxReplicas)) -}}
   {{- end -}}
+  {{- if and (eq $pool.scaling.mode "keda") $pool.scaling.keda.runningTasksOf (not $pool.scaling.keda.stopWhenIdle) -}}
+    {{- fail (printf "%s: scaling.keda.runningTasksOf only keeps KEDA from stopping the last workers, so it needs scaling.keda.stopWhenIdle; for calls that run to count as load, set scaling.keda.busySlots.prometheus" .name) -}}
+  {{- end -}}
   {{- range $variable, $_ := $pool.env -}}
     {{- if regexMatch "(PASSWORD|SECRET|TOKEN|_KEY|DATABASE|DSN)$" $variable -}}
       {{- fail (printf "%s: env.%s may hold a secret: put it into a Secret, and name that in envFrom" $pool.name $variable) -}}
     {{- end -}}
-    {{- if regexMatch "^(TEMPORAL_.*|SAGAMESH_(APP|SLOTS|GRACE|PROBE_PORT|PROBE_HOST|LOG_LEVEL))$" $variable -}}
+    {{- if regexMatch "^(TEMPORAL_.*|SAGAMESH_(APP|SLOTS|GRACE|DRAIN|PROBE_PORT|PROBE_HOST|LOG_LEVEL))$" $variable -}}
       {{- fail (printf "%s: env.%s is set by the chart, from a value of its own" $pool.name $variable) -}}
     {{- end -}}
   {{- end -}}

@@ -31,7 +31,7 @@ behavior:
 
 {{/*
 The spec of a pool's ScaledObject without its target. Takes {root, pool}.
-Without `queueTypes` KEDA looks at workflow tasks only, of which an agent's queue has none.
+`queueTypes` is always said: what KEDA takes without it has changed from one version to the next.
 */}}
 {{- define "sagamesh.scaledObject" -}}
 {{- $root := .root -}}
@@ -40,6 +40,9 @@ Without `queueTypes` KEDA looks at workflow tasks only, of which an agent's queu
 {{- $versioned := $root.Values.versioned.enabled -}}
 minReplicaCount: {{ $pool.scaling.minReplicas }}
 maxReplicaCount: {{ $pool.scaling.maxReplicas }}
+{{- if $keda.stopWhenIdle }}
+idleReplicaCount: 0
+{{- end }}
 pollingInterval: {{ $keda.pollingInterval }}
 cooldownPeriod: {{ $keda.cooldownPeriod }}
 # While the server does not answer, nobody knows the backlog: keep what runs.
@@ -63,6 +66,7 @@ triggers:
       targetQueueSize: {{ $keda.targetQueueSize | quote }}
       activationTargetQueueSize: {{ $keda.activationTargetQueueSize | quote }}
       {{- with $keda.runningTasksOf }}
+      {{- /* Keeps the trigger active; the figure, and with it the number of workers, stays the backlog's. */}}
       includeRunningWorkflowCount: "true"
       workflowTaskQueueForCount: {{ . | quote }}
       {{- end }}
