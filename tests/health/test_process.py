@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
@@ -108,7 +109,9 @@ async def test_metrics(start: Start, client: Client, new_id: str) -> None:
         and (sample.labels.pop("agent_id"), sample.labels["task_type"]) == ("clerk", CALL)
     }
     assert ended == {"completed": 2, "declined": 1, "failed": 2, "refused": 0, "cancelled": 0}
-    counted = {sample.name: sample.value for family in families.values() for sample in family.samples}
+    counted: defaultdict[str, float] = defaultdict(float)
+    for sample in (sample for family in families.values() for sample in family.samples):
+        counted[sample.name] += sample.value
     assert families["agent_task_duration_seconds"].type == "histogram"
     assert counted["agent_task_duration_seconds_count"] == 5
     assert counted["agent_messages_received_total"] == counted["agent_messages_sent_total"] == 5

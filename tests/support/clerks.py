@@ -9,11 +9,12 @@ import time
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, NoReturn
 
 from pydantic import Field
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.bridge.worker import Worker as BridgeWorker
 
 from sagamesh import (
@@ -38,11 +39,14 @@ _log = logging.getLogger("clerks")
 FOLDER: Final = "CLERKS_FOLDER"
 """Variable with the folder of the dependency, `ledger`, and of what the calls write down, `begun` and `ended`."""
 
+GRACE: Final = "CLERKS_GRACE"
+"""Variable with the grace that the pool of `clerk` says itself, in seconds."""
+
 
 class Errand(Message):
-    """What to do, and for how long."""
+    """What to do, and for how long: `open` until there is a file `door` in the folder."""
 
-    how: Literal["wait", "block", "stay", "break", "decline", "fail", "warn"] = "wait"
+    how: Literal["wait", "open", "beat", "block", "stay", "break", "decline", "fail", "warn"] = "wait"
     seconds: Annotated[float, Field(ge=0)] = 0
 
 
@@ -63,6 +67,14 @@ work = clerk.capability(
     retry=Retry(attempts=2, first=seconds(0.05)),
     breaker=Breaker(key="desk", failures=100),
 )
+watch = clerk.capability(
+    "watch",
+    takes=Errand,
+    returns=Done,
+    timeout=seconds(600),
+    heartbeat=seconds(10),
+    retry=Retry(attempts=2, first=seconds(0.05)),
+)
 errand: Task[Errand, Done] = Task("Errand", takes=Errand, returns=Done, queue="errands", uses=(clerk,))
 plugin = SagameshPlugin(passthrough=("tests",))
 
@@ -77,7 +89,7 @@ class Run(TaskWorkflow):
     async def run(self, wanted: Errand) -> Done:
         workflow.logger.info("an errand to run")
         async with Saga() as saga:
-            return await saga.step(work, wanted)
+            return await saga.step(watch if wanted.how == "beat" else work, wanted)
 
 
 async def _work(wanted: Errand) -> Done:
@@ -94,7 +106,10 @@ async def _work(wanted: Errand) -> Done:
         # Nothing outside the process makes the engine's library give up at will.
         BridgeWorker.poll_activity_task = _no_more  # type: ignore[method-assign]
     try:
-        if wanted.how == "block":
+        if wanted.how == "open":
+            while not (folder / "door").exists():  # noqa: ASYNC110  # another process makes it
+                await asyncio.sleep(0.02)
+        elif wanted.how == "block":
             time.sleep(wanted.seconds)  # noqa: ASYNC251  # it is what must not be done
         else:
             await asyncio.sleep(wanted.seconds)
@@ -102,6 +117,21 @@ async def _work(wanted: Errand) -> Done:
         _write(folder / "cancelled", key)
         if wanted.how == "stay":
             await asyncio.sleep(wanted.seconds)
+        raise
+    _write(folder / "ended", key)
+    return Done()
+
+
+async def _watch(wanted: Errand) -> Done:
+    """As long as told, with a sign of life ten times a second."""
+    folder, key = Path(os.environ[FOLDER]), current_call().key
+    _write(folder / "begun", key)
+    try:
+        for _ in range(round(wanted.seconds * 10)):
+            activity.heartbeat()
+            await asyncio.sleep(0.1)
+    except asyncio.CancelledError:
+        _write(folder / "cancelled", key)
         raise
     _write(folder / "ended", key)
     return Done()
@@ -127,7 +157,9 @@ async def _ledger() -> None:
 @asynccontextmanager
 async def clerks() -> AsyncIterator[Pool]:
     """Serves `clerk`."""
-    yield Pool(clerk, checks={"ledger": _ledger}).serve(work, _work)
+    own = os.environ.get(GRACE)
+    grace = timedelta(seconds=float(own)) if own else None
+    yield Pool(clerk, grace=grace, checks={"ledger": _ledger}).serve(work, _work).serve(watch, _watch)
 
 
 @asynccontextmanager

@@ -1,0 +1,97 @@
+"""Real processes that cannot start: one clear line each, the right exit code, no traceback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.health.conftest import Fleet
+from tests.support.protocol_servers import protocol_server
+from tests.support.tls import Papers, issued, tls_front
+
+
+@dataclass
+class Scene:
+    """Servers that are not as they should be, and the papers for them."""
+
+    papers: Papers
+    secured: str
+    mutual: str
+    old: str
+    trusting: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        authority = str(self.papers.authority(self.papers.servers))
+        self.trusting = {"TEMPORAL_TLS_SERVER_CA_CERT_PATH": authority}
+
+
+@pytest.fixture
+def scene(address: str, tmp_path: Path) -> Iterator[Scene]:
+    papers = Papers(tmp_path)
+    leaf = issued(papers.servers, "127.0.0.1")
+    with ExitStack() as stack:
+        yield Scene(
+            papers,
+            stack.enter_context(tls_front(address, leaf)),
+            stack.enter_context(tls_front(address, leaf, clients=papers.clients)),
+            stack.enter_context(protocol_server("1.27.2")),
+        )
+
+
+@pytest.mark.asyncio
+async def test_one_line_and_an_exit_code(fleet: Fleet, scene: Scene, address: str) -> None:
+    """Side by side, since each takes a start of Python."""
+    stranger = str(scene.papers.authority(scene.papers.strangers))
+    cases: list[tuple[tuple[str, ...], dict[str, str], int, str]] = [
+        (("worker", "clark"), {}, 2, "no pool is called 'clark'; did you mean clerk?"),
+        (
+            ("worker", "clerk"),
+            {"TEMPORAL_TLS_SERVER_CA_CERT_PATH": "/nowhere.pem"},
+            2,
+            "TEMPORAL_TLS_SERVER_CA_CERT_PATH: /nowhere.pem cannot be read: No such file or directory",
+        ),
+        (
+            ("worker", "clerk"),
+            {"TEMPORAL_ADDRESS": scene.secured, "TEMPORAL_TLS_SERVER_CA_CERT_PATH": stranger},
+            3,
+            f"the Temporal server at {scene.secured} (namespace default) is not trusted: ",
+        ),
+        (("worker", "clerk"), {"TEMPORAL_ADDRESS": scene.old}, 3, "is too old: it is 1.27.2, and Sagamesh needs 1.29"),
+        (("worker", "errands"), {"TEMPORAL_NAMESPACE": "nowhere"}, 3, f"at {address} has no namespace nowhere"),
+        (("list",), {"TEMPORAL_ADDRESS": scene.secured}, 3, "speaks TLS, and this process does not"),
+    ]
+    started = [(fleet.command(*command, **settings), code, part) for command, settings, code, part in cases]
+    for process, code, part in started:
+        assert await process.ended() == code, process.log
+        errors = [line for line in process.log.splitlines() if line.startswith("error: ")]
+        assert [part in line for line in errors] == [True], process.log
+        assert "Traceback" not in process.log
+        assert process.out == ""
+
+
+@pytest.mark.asyncio
+async def test_mutual_tls_for_workers_and_doctor(fleet: Fleet, scene: Scene) -> None:
+    pair = scene.papers.client(scene.papers.clients)
+    trusted = {
+        "TEMPORAL_ADDRESS": scene.mutual,
+        **scene.trusting,
+        "TEMPORAL_TLS_CLIENT_CERT_PATH": str(pair.certificate),
+        "TEMPORAL_TLS_CLIENT_KEY_PATH": str(pair.key),
+    }
+    worker = fleet.start(**trusted)
+    lacking = fleet.command("doctor", "--json", TEMPORAL_ADDRESS=scene.mutual, **scene.trusting)
+    await worker.says("/readyz", 200)
+    doctor = fleet.command("doctor", "--json", **trusted)
+
+    assert await lacking.ended() == 3
+    found = {check["check"]: check for check in json.loads(lacking.out)["checks"]}["server"]
+    assert found["message"] == f"{scene.mutual} (TEMPORAL_ADDRESS) wants a client certificate, and none is set"
+    assert found["advice"] == "Set TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
+    await doctor.ended()
+    levels = {check["check"]: check["level"] for check in json.loads(doctor.out)["checks"]}
+    assert (levels["server"], levels["namespace"], levels["queue clerk"]) == ("ok", "ok", "ok")
