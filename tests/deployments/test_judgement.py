@@ -17,7 +17,7 @@ def _took(seconds: float, times: int = 20) -> Figures:
 @pytest.mark.parametrize(
     ("old", "new", "limits", "judgement", "reason"),
     [
-        (FINE, NONE, Limits(), Judgement.GOOD, "0 of 0 failed"),
+        (FINE, NONE, Limits(), Judgement.GOOD, "nothing has ended on it"),
         (FINE, NONE, Limits(least=1), Judgement.EARLY, "0 of 1 that are needed have ended"),
         (FINE, Figures(10, 0), Limits(least=10), Judgement.GOOD, "0 of 10 failed"),
         # Failures: more than the limit, and more than chance.

@@ -40,7 +40,7 @@ class Poller:
 class Queue:
     """One side of a task queue.
 
-    - `pollers`: who has polled within the last minute.
+    - `pollers`: who has polled within the last 75 seconds.
     - `current`: the version that takes what is not pinned, of whatever deployment; None for unversioned workers.
     """
 

@@ -92,7 +92,7 @@ def judge(old: Figures, new: Figures, limits: Limits) -> Verdict:
 
 
 def _failures(figures: Figures) -> str:
-    return f"{figures.failed} of {figures.ended} failed"
+    return f"{figures.failed} of {figures.ended} failed" if figures.ended else "nothing has ended on it"
 
 
 def _chance(old: Figures, new: Figures, allowed: float) -> float:

@@ -26,8 +26,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from sagamesh.deployments.build import canonical
 from sagamesh.deployments.deployment import Deployment, Poller, Queue, State, Version
-from sagamesh.discovery import ALIVE_WITHIN
 from sagamesh.errors import UnknownName
+from sagamesh.health.engine import FRESH
 from sagamesh.reply import reply
 
 __all__ = ["ROLLED_BACK", "load_deployment", "load_deployments", "queue_of"]
@@ -153,7 +153,7 @@ def queue_of(name: str, side: Literal["tasks", "calls"], answer: DescribeTaskQue
             poller.deployment_options.build_id if _versioned(poller) else "",
         )
         for poller in answer.pollers
-        if now - poller.last_access_time.ToDatetime(tzinfo=UTC) < ALIVE_WITHIN
+        if now - poller.last_access_time.ToDatetime(tzinfo=UTC) < FRESH
     )
     current = answer.versioning_info.current_deployment_version
     return Queue(name, side, pollers, (current.deployment_name, current.build_id) if current.build_id else None)

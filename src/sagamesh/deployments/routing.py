@@ -51,7 +51,8 @@ async def set_current(client: Client, deployment: Deployment, build: str) -> Non
     """Let a version have everything that is not pinned; a ramp to it ends.
 
     Raises:
-        as `check_ready`; Refused: `Changed` when somebody else has changed the routing since it was read.
+        as `check_ready`; Refused: `Changed` when somebody else has changed the routing since it was read, `Managed`
+            when the server takes changes of one client only, such as the worker controller.
         ServerUnreachable: when the server does not answer.
     """
     check_ready(deployment, build)
@@ -156,6 +157,11 @@ async def _changed(change: Callable[[], Awaitable[T]]) -> T:
     try:
         return await patiently(change)
     except Refused as error:
+        if "ManagerIdentity" in str(error):
+            raise Refused(
+                "Managed",
+                f"somebody manages this deployment, such as the worker controller: change it there ({_said(error)})",
+            ) from error
         if "conflict token" not in str(error):
             raise
         raise Refused(
