@@ -29,6 +29,8 @@ _SCRAPED = 15.0
 """Seconds between two reads of a worker's metrics: twice as often as the chart asks for."""
 
 _WARM_UP = 30
+_PROCESSES = {"orders": ["orders"], "agents": [pool for pool in app.pools if pool != "orders"]}
+"""Two for each way: what one process costs whether it works or not is not the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,8 @@ async def measure(folder: Path, *, rounds: int, orders: int, in_flight: int) -> 
 async def _start(fleet: Fleet, way: _Way, address: str, sink: int) -> _Workers:
     client = await Client.connect(address, namespace=way.name, plugins=[app.plugin()])
     workers = _Workers(way, checked(mesh_run(client)))
-    for pool in app.pools:
-        name = f"{way.name}:{pool}"
+    for process, pools in _PROCESSES.items():
+        name = f"{way.name}:{process}"
         settings = {"TEMPORAL_ADDRESS": address, "TEMPORAL_CONFIG_FILE": os.devnull, "TEMPORAL_NAMESPACE": way.name}
         settings["OTEL_SDK_DISABLED"] = "true" if way.sampler is None else "false"
         if way.measured:
@@ -107,7 +109,7 @@ async def _start(fleet: Fleet, way: _Way, address: str, sink: int) -> _Workers:
         if way.sampler is not None:
             settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{sink}"
             settings["OTEL_TRACES_SAMPLER"], settings["OTEL_TRACES_SAMPLER_ARG"] = way.sampler
-        fleet.start(name, [sys.executable, "-m", "benchmarks.mesh_worker", pool], settings)
+        fleet.start(name, [sys.executable, "-m", "benchmarks.mesh_worker", *pools], settings)
         workers.names.append(name)
     return workers
 

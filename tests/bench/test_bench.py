@@ -103,3 +103,17 @@ def test_interrupted_it_ends_what_it_started(tmp_path: Path, sign: signal.Signal
     assert "Traceback" not in output
     assert [child for child in started if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
     assert _left(tmp_path) == []
+
+
+@pytest.mark.stack
+def test_what_telemetry_costs_is_measured_side_by_side(tmp_path: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    arguments = ("telemetry", "--rounds", "1", "--orders", "5", "--in-flight", "5")
+    document = _measured(*arguments, folder=folder, to=tmp_path / "figures.json")
+    [ways] = document["legs"]
+    assert ways.keys() == {"silent", "metrics", "sampled", "traced"}
+    ratio = document["ratio"]["sampled"]["throughput"]
+    assert ratio == pytest.approx(ways["sampled"]["throughput"] / ways["silent"]["throughput"])
+    assert document["goals"] == {"sampled throughput at least 0.95": ratio >= 0.95}
+    assert _left(folder) == []
