@@ -1,4 +1,4 @@
-"""The reference application with two zones of inventory more: SAGAMESH_APP=mesh_workers.zones:app sagamesh up."""
+"""The reference application with two zones of inventory more: `sagamesh up --mesh zones`."""
 
 from __future__ import annotations
 
