@@ -76,15 +76,26 @@ async def read_tasks(client: Client, app: App) -> Sequence[TaskCount]:
         ServerUnreachable: when the server does not answer.
         Refused: when it does not know the search attributes of Sagamesh.
     """
-    return [await _count(client, name) for name in (*(task.name for task in app.tasks), SUPERVISOR)]
+    # One question for each type: the server groups by the engine's own status only.
+    names = (*(task.name for task in app.tasks), SUPERVISOR)
+    waiting = f"{_OPEN} AND {NEEDS_OPERATOR.name} = true"
+    any_waits = await _count(client, waiting) > 0
+    return [
+        TaskCount(
+            task=name,
+            open=await _count(client, f"{_OPEN} AND {_of_type(name)}"),
+            need_operator=await _count(client, f"{waiting} AND {_of_type(name)}") if any_waits else 0,
+        )
+        for name in names
+    ]
 
 
-async def _count(client: Client, task: str) -> TaskCount:
-    # One question for each: the server groups by the engine's own status only.
-    of_type = f"{_OPEN} AND WorkflowType = '{task}'"
-    found = await reply(client, client.count_workflows(of_type))
-    waiting = await reply(client, client.count_workflows(f"{of_type} AND {NEEDS_OPERATOR.name} = true"))
-    return TaskCount(task, found.count, waiting.count)
+def _of_type(name: str) -> str:
+    return f"WorkflowType = '{name}'"
+
+
+async def _count(client: Client, query: str) -> int:
+    return (await reply(client, client.count_workflows(query))).count
 
 
 async def follow(what: str, read: Callable[[], Awaitable[None]], every: float) -> None:
