@@ -71,7 +71,9 @@ def test_kubernetes_waits_longer_than_the_worker_needs(chart: Chart, values: Pat
 
 
 def test_a_fraction_of_a_second_of_grace_is_waited_for(chart: Chart) -> None:
-    found = pods(chart.render(values={"pools": {"orders": {"graceSeconds": 7.5, "drainSeconds": 0.5, "preStopSeconds": 2}}}))
+    found = pods(
+        chart.render(values={"pools": {"orders": {"graceSeconds": 7.5, "drainSeconds": 0.5, "preStopSeconds": 2}}})
+    )
     assert found["Deployment/shop-sagamesh-orders"]["spec"]["terminationGracePeriodSeconds"] == 2 + 1 + 8 + 3 + 2
 
 

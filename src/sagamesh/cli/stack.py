@@ -12,6 +12,7 @@ from sagamesh.cli import output
 
 if TYPE_CHECKING:
     from sagamesh.app import App
+    from sagamesh.stack.autoscale import ScaleOptions
     from sagamesh.stack.overview import Overview
     from sagamesh.stack.part import Timing
     from sagamesh.stack.place import Place
@@ -69,6 +70,19 @@ def up(
             help="All pools in one process, which runs the short calls of a task on the spot: fewer hops, one machine.",
         ),
     ] = False,
+    autoscale: Annotated[
+        bool, typer.Option("--autoscale", help="As many processes a pool as what waits and what runs ask for.")
+    ] = False,
+    least: Annotated[
+        int | None, typer.Option("--min", metavar="N", help="With --autoscale: at least so many each; else 1.")
+    ] = None,
+    most: Annotated[
+        int | None, typer.Option("--max", metavar="N", help="With --autoscale: at most so many each; else 4.")
+    ] = None,
+    window: Annotated[
+        float | None,
+        typer.Option("--scale-in-after", metavar="S", help="With --autoscale: after so many quiet seconds; else 60."),
+    ] = None,
     json: output.JsonOption = False,
 ) -> None:
     """Start the Temporal server, the helpers and the pools of this project, and keep them running until Ctrl-C.
@@ -82,6 +96,7 @@ def up(
     from sagamesh.stack.plan import PortOptions
     from sagamesh.stack.state import StackState
 
+    scale = _scale_options(autoscale, least, most, window, inline=inline)
     place = _place()
     reference, app = app_reference(running=False), load_app(running=False)
     helpers = _numbers(helper_port or [])
@@ -93,10 +108,11 @@ def up(
         _already(place, claimed, json)
     elif detach:
         claimed.release()
-        _in_background(place, options, patience, json, inline=inline)
+        _in_background(place, options, patience, json, inline=inline, scale=scale)
     else:
         with claimed:
-            _here(place, app, options, Timing(start=patience), json, inline=inline, reference=reference)
+            timing = Timing(start=patience)
+            _here(place, app, options, timing, json, inline=inline, scale=scale, reference=reference)
 
 
 def down(json: output.JsonOption = False) -> None:
@@ -137,7 +153,15 @@ def status(json: output.JsonOption = False) -> None:
 
 
 def _here(
-    place: Place, app: App, options: PortOptions, timing: Timing, json: bool, *, inline: bool, reference: str
+    place: Place,
+    app: App,
+    options: PortOptions,
+    timing: Timing,
+    json: bool,
+    *,
+    inline: bool,
+    scale: ScaleOptions | None,
+    reference: str,
 ) -> None:
     from sagamesh.cli.progress import Progress
     from sagamesh.stack.embedded import Embedded, Interrupted
@@ -161,20 +185,27 @@ def _here(
     with showing:
         showing.enter_context(progress.showing())
         try:
-            Embedded(place, observe=observe, timing=timing).run_app(app, options, inline=inline, reference=reference)
+            embedded = Embedded(place, observe=observe, timing=timing)
+            embedded.run_app(app, options, inline=inline, scale=scale, reference=reference)
         except Interrupted as stopped:
             progress.say(f"Stopped: {stopped}.")
             raise typer.Exit(128 + stopped.number) from None
 
 
-def _in_background(place: Place, options: PortOptions, patience: float, json: bool, *, inline: bool) -> None:
+def _in_background(
+    place: Place, options: PortOptions, patience: float, json: bool, *, inline: bool, scale: ScaleOptions | None
+) -> None:
     from sagamesh.cli.progress import Progress
     from sagamesh.stack.control import detach, follow
     from sagamesh.stack.errors import StackFailed
     from sagamesh.stack.log import tail
     from sagamesh.stack.state import Phase, load
 
-    process = detach(place, [*_arguments(options, patience), *(["--inline"] if inline else [])])
+    arguments = [*_arguments(options, patience), *(["--inline"] if inline else [])]
+    if scale is not None:
+        bounds = [f"--min={scale.least}", f"--max={scale.most}", f"--scale-in-after={scale.window}"]
+        arguments += ["--autoscale", *bounds]
+    process = detach(place, arguments)
     progress = Progress()
     try:
         with progress.showing():
@@ -283,6 +314,20 @@ def _print_status(shown: Overview) -> None:
         for part in shown.parts
     ]
     output.print_table(("part", "kind", "state", "pid", "up for", "restarts", "port", "last said"), rows)
+    if shown.pools:
+        scaled = [
+            (
+                pool.name,
+                f"{pool.ready}/{pool.wanted}",
+                f"{pool.least} to {pool.most}",
+                str(pool.leaving or ""),
+                f"{_duration(pool.ago)} ago" if pool.ago is not None else "",
+                pool.reason,
+            )
+            for pool in shown.pools
+        ]
+        output.print_text("")
+        output.print_table(("pool", "ready", "bounds", "leaving", "changed", "why"), scaled)
 
 
 def _duration(seconds: float | None) -> str:
@@ -291,6 +336,32 @@ def _duration(seconds: float | None) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
+
+
+def _scale_options(
+    autoscale: bool, least: int | None, most: int | None, window: float | None, *, inline: bool
+) -> ScaleOptions | None:
+    """How pools are scaled, as a person asked for it; None for not.
+
+    Raises:
+        InvalidInput: for bounds that cannot be.
+        typer.BadParameter: for options that contradict each other.
+    """
+    if not autoscale:
+        if (least, most, window) != (None, None, None):
+            raise typer.BadParameter("--min, --max and --scale-in-after say how --autoscale does it; add that")
+        return None
+    if inline:
+        raise typer.BadParameter("--autoscale scales pools, and with --inline all of them are one process: choose one")
+    from sagamesh.stack.autoscale import ScaleOptions
+
+    usual = ScaleOptions()
+    least = usual.least if least is None else least
+    return ScaleOptions(
+        least=least,
+        most=max(usual.most, least) if most is None else most,
+        window=usual.window if window is None else window,
+    )
 
 
 def _numbers(pairs: list[str]) -> dict[str, int]:

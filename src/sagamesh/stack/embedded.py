@@ -12,14 +12,16 @@ from typing import Any
 from sagamesh.app import App
 from sagamesh.engine_log import log_through_python
 from sagamesh.errors import SagameshError
+from sagamesh.stack.autoscale import ScaleOptions, autoscale
 from sagamesh.stack.leftovers import reap
 from sagamesh.stack.part import Part, Timing
 from sagamesh.stack.place import Place
 from sagamesh.stack.plan import SERVER, PortOptions, plan, port_requests
 from sagamesh.stack.ports import LOOPBACK, assign
 from sagamesh.stack.process import ProcessId
+from sagamesh.stack.readiness import Engine
 from sagamesh.stack.restart import forget_request, restarts_when_asked
-from sagamesh.stack.state import Phase, Restart, StackState, forget, load, save
+from sagamesh.stack.state import Phase, PoolScale, Restart, StackState, forget, load, save
 from sagamesh.stack.supervisor import Supervisor
 
 __all__ = ["Embedded", "Interrupted"]
@@ -48,11 +50,21 @@ class Embedded:
         self._state = StackState(supervisor=ProcessId.of(os.getpid()), root=place.root, folder=place.folder)
         self._broken: OSError | None = None
         self._signal = 0
+        self._scale: ScaleOptions | None = None
 
-    def run_app(self, app: App, options: PortOptions, *, inline: bool = False, reference: str = "") -> None:
+    def run_app(
+        self,
+        app: App,
+        options: PortOptions,
+        *,
+        inline: bool = False,
+        scale: ScaleOptions | None = None,
+        reference: str = "",
+    ) -> None:
         """Run the server, the helpers and the pools of an app until told to stop by SIGINT, SIGTERM or SIGHUP.
 
         - `inline`: all pools in one process, which also hosts tasks inline.
+        - `scale`: how each pool is scaled; None for one process each.
         - `reference`: the app as `module:name`, for those who ask what runs here.
 
         Raises:
@@ -66,8 +78,9 @@ class Embedded:
             ports = assign(port_requests(app, options))
             self._state.address = f"{LOOPBACK}:{ports[SERVER]}"
             self._state.web = f"http://{LOOPBACK}:{ports['web']}"
-            return plan(app, self._place, ports, inline=inline)
+            return plan(app, self._place, ports, inline=inline, probed=scale is not None)
 
+        self._scale = scale
         self._state.inline = inline
         self._state.app = reference
         self.run(layers)
@@ -119,10 +132,18 @@ class Embedded:
             self._state.restart = restart
             self._changed(supervisor, stop)
 
-        tasks = [
-            asyncio.create_task(supervisor.watch()),
-            asyncio.create_task(restarts_when_asked(self._place, supervisor, tell)),
+        def tell_scale(scale: PoolScale) -> None:
+            self._state.scales = [*(each for each in self._state.scales if each.pool != scale.pool), scale]
+            self._changed(supervisor, stop)
+
+        work: list[Coroutine[Any, Any, None]] = [
+            supervisor.watch(),
+            restarts_when_asked(self._place, supervisor, tell),
         ]
+        if self._scale is not None:
+            engine = Engine(self._state.address)
+            work += [autoscale(pool, engine, self._scale, tell_scale) for pool in supervisor.pools.values()]
+        tasks = [asyncio.create_task(each) for each in work]
         try:
             await asyncio.gather(*tasks)
         finally:

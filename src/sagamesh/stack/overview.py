@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel
 
 from sagamesh.stack.log import tail
 from sagamesh.stack.place import Place
-from sagamesh.stack.state import PartState, StackState
+from sagamesh.stack.state import PartState, PoolScale, StackState, Stage
 
-__all__ = ["Condition", "Overview", "PartOverview", "overview"]
+__all__ = ["Condition", "Overview", "PartOverview", "PoolOverview", "overview"]
 
 Condition: TypeAlias = Literal["down", "starting", "ready", "stopping", "failed", "killed"]
 
@@ -31,6 +33,23 @@ class PartOverview(BaseModel):
     note: str
 
 
+class PoolOverview(BaseModel):
+    """An autoscaled pool, now.
+
+    - `ready`: processes that serve; `leaving`: those that finish what they do; the rest as of `PoolScale`.
+    - `ago`: seconds since the last change.
+    """
+
+    name: str
+    ready: int
+    leaving: int
+    wanted: int
+    least: int
+    most: int
+    reason: str
+    ago: float | None
+
+
 class Overview(BaseModel):
     """The stack, now.
 
@@ -38,6 +57,7 @@ class Overview(BaseModel):
     - `address`: of the Temporal server; `web`: its Web UI; `data`: the folder that survives `down`.
     - `app`: what it runs, as `module:name`.
     - `inline`: whether it hosts tasks inline.
+    - `pools`: those that are autoscaled.
     """
 
     state: Condition
@@ -51,6 +71,7 @@ class Overview(BaseModel):
     data: str
     error: str = ""
     parts: list[PartOverview] = []
+    pools: list[PoolOverview] = []
 
 
 def overview(place: Place, state: StackState | None) -> Overview:
@@ -70,6 +91,21 @@ def overview(place: Place, state: StackState | None) -> Overview:
         data=str(place.data),
         error=state.error,
         parts=[_part(part, running) for part in state.parts],
+        pools=[_pool(scale, state.parts) for scale in state.scales] if running else [],
+    )
+
+
+def _pool(scale: PoolScale, parts: Sequence[PartState]) -> PoolOverview:
+    stages = [part.stage for part in parts if part.part == scale.pool]
+    return PoolOverview(
+        name=scale.pool,
+        ready=stages.count(Stage.READY),
+        leaving=stages.count(Stage.STOPPING),
+        wanted=scale.wanted,
+        least=scale.least,
+        most=scale.most,
+        reason=scale.reason,
+        ago=None if scale.changed is None else round(max(0.0, time.time() - scale.changed), 1),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from sagamesh.stack.readiness import Queue
 from sagamesh.stack.state import Kind
 
 __all__ = ["Part", "Probe", "Timing"]
@@ -26,6 +27,7 @@ class Part:
     - `ports`: what it listens on, by name; `link`: what a person may open.
     - `stop_signal`: asks it to stop with everything else.
     - `drain`: seconds that it may take to finish what it does when it alone is asked to stop, by SIGTERM.
+    - `queues`: that a pool polls, and which side of each.
     - `probed`: whether it is given a free port for its probes and metrics (`SAGAMESH_PROBE_PORT`) at each start.
     """
 
@@ -40,6 +42,7 @@ class Part:
     link: str = ""
     stop_signal: signal.Signals = signal.SIGTERM
     drain: float = 13.0
+    queues: Sequence[Queue] = ()
     probed: bool = False
 
 

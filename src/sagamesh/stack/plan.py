@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sagamesh.app import App, Helper
 from sagamesh.attributes import SEARCH_ATTRIBUTES
@@ -101,11 +101,14 @@ def queues_of(app: App, pool: str) -> list[Queue]:
     return queues
 
 
-def plan(app: App, place: Place, ports: Mapping[str, int], *, inline: bool = False) -> list[list[Part]]:
+def plan(
+    app: App, place: Place, ports: Mapping[str, int], *, inline: bool = False, probed: bool = False
+) -> list[list[Part]]:
     """The layers of parts: the server, the helpers, then the pools.
 
     - `ports`: for each of `port_requests`, by name.
     - `inline`: all pools in one process, which also hosts tasks inline.
+    - `probed`: whether pools serve their probes and metrics.
 
     Raises:
         DefinitionError: for a pool that would serve nothing.
@@ -148,6 +151,8 @@ def plan(app: App, place: Place, ports: Mapping[str, int], *, inline: bool = Fal
             [_pool_part(name, [name], place, shared, PoolReady(engine, queues_of(app, name))) for name in layer]
             for layer in pools
         ]
+    if probed:
+        layers = [[replace(part, probed=part.kind == "pool") for part in layer] for layer in layers]
     return [layer for layer in layers if layer]
 
 
@@ -162,6 +167,7 @@ def _pool_part(
         folder=place.root,
         log=place.log(name),
         ready=ready,
+        queues=ready.queues,
         # Without waiting for its polls, which would take seconds: nobody will do the work until the next start.
         stop_signal=signal.SIGINT,
         drain=_seconds(environment, "grace") + _seconds(environment, "drain") + _BEYOND_GRACE,

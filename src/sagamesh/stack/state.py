@@ -16,6 +16,7 @@ __all__ = [
     "Kind",
     "PartState",
     "Phase",
+    "PoolScale",
     "Replaced",
     "Restart",
     "StackState",
@@ -111,6 +112,21 @@ class Restart(BaseModel):
     error: str = ""
 
 
+class PoolScale(BaseModel):
+    """How many processes an autoscaled pool has.
+
+    - `least`, `most`: whatever happens; `wanted`: now.
+    - `reason`: of the last change, at `changed` (seconds since the epoch); empty before the first.
+    """
+
+    pool: str
+    least: int
+    most: int
+    wanted: int
+    reason: str = ""
+    changed: float | None = None
+
+
 class StackState(BaseModel):
     """The whole stack.
 
@@ -120,6 +136,7 @@ class StackState(BaseModel):
     - `inline`: whether it hosts tasks inline.
     - `error`: why it failed, once it did.
     - `restart`: the last rolling restart, under way or over.
+    - `scales`: the pools that are autoscaled.
     """
 
     supervisor: ProcessId
@@ -133,6 +150,7 @@ class StackState(BaseModel):
     error: str = ""
     parts: list[PartState] = Field(default_factory=list)
     restart: Restart | None = None
+    scales: list[PoolScale] = Field(default_factory=list)
 
     @property
     def pools(self) -> list[str]:

@@ -1,0 +1,79 @@
+"""A burst against the chart's own numbers: more workers in time, nothing ended that runs, and back to the minimum."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sagamesh.stack.autoscale import BUSY_SHARE, TARGET
+from sagamesh.stack.autoscale import behavior as embedded_behavior
+from tests.scaling.rendered import SYNC, Rendered, behavior, keda
+from tests.scaling.simulation import simulate
+from tests.support.charts import Chart
+
+POOLS = ("payment", "notification")
+
+
+@pytest.fixture(scope="session", params=POOLS)
+def rendered(request: pytest.FixtureRequest, chart: Chart) -> Rendered:
+    pool: str = request.param
+    return keda(chart, pool)
+
+
+def test_a_burst(rendered: Rendered) -> None:
+    longest = int(rendered.grace)
+    quiet, burst = 60, 120
+    arrivals = [[1]] * quiet + [[longest] * 8] * burst
+    run = simulate(rendered, arrivals, seconds=3600)
+    assert run.done == quiet + 8 * burst
+    assert run.cut_off == 0
+    assert run.overloaded == 0
+    first = next(now for now, replicas, _ in run.changes if replicas > rendered.least)
+    assert first - quiet <= 2 * max(SYNC, rendered.polling)
+    assert max(run.wanted) == rendered.most
+    assert run.wanted[-1] == rendered.least
+    # One at a time, and not before the window after the last need.
+    downs = [now for (_, before, _), (now, replicas, _) in pairwise(run.changes) if replicas < before]
+    assert all(later - earlier >= 60 for earlier, later in pairwise(downs))
+    assert downs[0] - (quiet + burst) >= rendered.behavior.down.window - 2 * SYNC
+
+
+def test_a_worker_that_goes_has_time_for_the_longest_call_that_it_may_take_last(rendered: Rendered) -> None:
+    assert rendered.termination >= rendered.pause + rendered.drain + rendered.grace + 3
+
+
+def test_without_enough_time_the_simulation_sees_what_is_ended(rendered: Rendered) -> None:
+    """The counter counts: with a grace shorter than the calls, scaling in ends some."""
+    shorter = Rendered(**{name: getattr(rendered, name) for name in rendered.__slots__} | {"termination": 5.0})
+    run = simulate(shorter, [[int(rendered.grace)] * 9] * 60 + [[int(rendered.grace)] * 2] * 1500, seconds=3600)
+    assert run.cut_off > 0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_comes_nothing_is_ended_and_the_bounds_hold(rendered: Rendered, data: st.DataObject) -> None:
+    length = st.integers(1, int(rendered.grace))
+    phase = st.tuples(st.integers(1, 200), st.lists(length, max_size=12))
+    phases = data.draw(st.lists(phase, min_size=1, max_size=4))
+    arrivals = [calls for seconds, calls in phases for _ in range(seconds)]
+    run = simulate(rendered, arrivals, seconds=len(arrivals) + 2400)
+    assert run.cut_off == 0
+    assert run.done == sum(map(len, arrivals))
+    assert all(rendered.least <= wanted <= rendered.most for wanted in run.wanted)
+    assert run.wanted[-1] == rendered.least
+
+
+def test_the_embedded_stack_decides_by_the_charts_rules(rendered: Rendered) -> None:
+    assert (rendered.backlog, rendered.busy / rendered.slots) == (TARGET, BUSY_SHARE)
+    assert embedded_behavior(300) == rendered.behavior
+
+
+def test_the_hpa_has_the_same_rules(chart: Chart, rendered: Rendered) -> None:
+    objects = chart.render(values={"defaults": {"scaling": {"mode": "hpa"}}})
+    for spec in (each["spec"] for each in objects if each["kind"] == "HorizontalPodAutoscaler"):
+        assert behavior(spec["behavior"]) == rendered.behavior
+        assert (spec["minReplicas"], spec["maxReplicas"]) == (rendered.least, rendered.most) == (2, 10)
+        assert [each["resource"]["target"]["averageUtilization"] for each in spec["metrics"]] == [70, 80]
