@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import burst, hosting, latency, limits, memory, overhead, telemetry
+from benchmarks import burst, hosting, latency, limits, memory, overhead, soak, telemetry
 from benchmarks.processes import BenchFailed
 from benchmarks.report import Report
 
@@ -64,6 +64,10 @@ def _measured(options: argparse.Namespace, folder: Path) -> Coroutine[Any, Any, 
             return telemetry.measure(folder, rounds=options.rounds, orders=options.orders, in_flight=options.in_flight)
         case "memory":
             return memory.measure(folder, orders=options.orders, in_flight=options.in_flight, noop=options.noop)
+        case "soak":
+            return soak.measure(
+                folder, minutes=options.minutes, rate=options.rate, in_flight=options.in_flight, noop=options.noop
+            )
         case _:
             return burst.measure(folder, orders=options.orders, in_flight=options.in_flight, noop=options.noop)
 
@@ -102,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--orders", type=_count, default=300, metavar="N", help="orders a turn (300)")
     bench = benches.add_parser("burst", parents=[shared, loaded, kinds], help="many orders at once, every one right")
     bench.add_argument("--orders", type=_count, default=1000, metavar="N", help="orders (1000)")
+    bench = benches.add_parser("soak", parents=[shared, loaded, kinds], help="pools over a long time of steady load")
+    bench.add_argument("--minutes", type=_positive, default=30.0, metavar="N", help="how long (30)")
+    bench.add_argument("--rate", type=_positive, default=5.0, metavar="R", help="orders a second (5)")
     return parser
 
 
@@ -109,6 +116,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1000:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1000, not {text}")
     return number
 
 

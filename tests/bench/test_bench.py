@@ -117,3 +117,20 @@ def test_what_telemetry_costs_is_measured_side_by_side(tmp_path: Path) -> None:
     assert ratio == pytest.approx(ways["sampled"]["throughput"] / ways["silent"]["throughput"])
     assert document["goals"] == {"sampled throughput at least 0.95": ratio >= 0.95}
     assert _left(folder) == []
+
+
+@pytest.mark.stack
+def test_a_soak_looks_at_every_pool_again_and_again(tmp_path: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    arguments = ("soak", "--noop", "--minutes", "0.1", "--rate", "10")
+    document = _measured(*arguments, folder=folder, to=tmp_path / "figures.json")
+    assert document["orders"] == 60
+    assert len(document["samples"]) == 5
+    for seen in document["samples"].values():
+        assert len(seen) >= 3
+        _, memory, files, threads = seen[-1]
+        assert (memory > 10, files > 3, threads > 1) == (True, True, True)
+    assert document["an_hour"].keys() == document["samples"].keys()
+    assert len(document["goals"]) == 3
+    assert _left(folder) == []
