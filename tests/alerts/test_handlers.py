@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -129,6 +130,16 @@ def _read(mail: Envelope) -> EmailMessage:
     found = email.message_from_bytes(mail.content, policy=email.policy.default)
     assert isinstance(found, EmailMessage)
     return found
+
+
+@pytest.mark.parametrize(
+    ("severity", "receivers"),
+    [("critical", "log,on-call,mail"), ("error", "log,mail"), ("warning", "log,mail"), ("info", "log")],
+)
+def test_each_severity_is_told_to_whom_the_page_says(severity: str, receivers: str) -> None:
+    asked = ["amtool", "config", "routes", "test", f"--config.file={CONFIGURATION}", f"severity={severity}"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, receivers), done.stderr
 
 
 @pytest.mark.asyncio
