@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Self
 
 from sqlalchemy import BigInteger, Column, Index, MetaData, String, Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mesh_activities.columns import Instant
 from mesh_activities.effects import Effects
+from mesh_activities.store import Store
 from mesh_agents.analytics import Event, KindFigures, Period, Recorded, Summary, Turnover
 from mesh_agents.money import MINOR_DIGITS
 from mesh_agents.records import Filed
-from sagamesh.database import Database
 
 __all__ = ["Analytics", "event_id", "metadata"]
 
@@ -41,19 +38,11 @@ def event_id(record: Filed) -> str:
     return f"{record.collection}/{record.name}@{record.version}"
 
 
-class Analytics:
+class Analytics(Store):
     """Serves the agent `analytics`. The key of an event is its record: told by whomever, it counts once."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._effects = Effects(database, _journal)
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Self]:
-        """Connect to the database of this URL (see `Database.open`), for the length of the block."""
-        async with Database.open(url, metadata) as database:
-            yield cls(database)
+    metadata = metadata
+    journal = _journal
 
     async def record(self, event: Event) -> Recorded:
         """Count the event.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import NamedTuple, Self, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import (
     CheckConstraint,
@@ -24,9 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mesh_activities.contents import items_of, with_items, with_restored, without_items
 from mesh_activities.effects import Effects
+from mesh_activities.store import Store
 from mesh_agents.cart import Basket, CartChanged, CartEmpty, CartRef, Change, Contents
 from sagamesh import current_call
-from sagamesh.database import Database
 
 __all__ = ["Carts", "metadata"]
 
@@ -58,19 +57,11 @@ class _Cart(NamedTuple):
     contents: dict[str, int]
 
 
-class Carts:
+class Carts(Store):
     """Serves the agent `cart`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._effects = Effects(database, _journal)
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Self]:
-        """Connect to the database of this URL (see `Database.open`), for the length of the block."""
-        async with Database.open(url, metadata) as database:
-            yield cls(database)
+    metadata = metadata
+    journal = _journal
 
     async def add(self, change: Change) -> Contents:
         """Put the items in.

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Self
+from collections.abc import Sequence
 
 from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Integer, MetaData, String, Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mesh_activities.clock import utc_now
 from mesh_activities.columns import Exact, Instant
 from mesh_activities.effects import Effects
 from mesh_activities.quotation import Priced, quoted
+from mesh_activities.store import Store
 from mesh_agents.catalog import PriceList, Product, Products, Published, Quote, Skus, Wanted
 from mesh_agents.money import Money
 from sagamesh import current_call
-from sagamesh.database import Database
 
 __all__ = ["Catalog", "metadata"]
 
@@ -49,20 +45,11 @@ _prices = Table(
 )
 
 
-class Catalog:
+class Catalog(Store):
     """Serves the agent `catalog`. A price list is never changed: the newest is in force."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
-        self._database = database
-        self._effects = Effects(database, _journal)
-        self._now = now
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Self]:
-        """Connect to the database of this URL (see `Database.open`), for the length of the block."""
-        async with Database.open(url, metadata) as database:
-            yield cls(database, now)
+    metadata = metadata
+    journal = _journal
 
     async def publish(self, prices: PriceList) -> Published:
         """Put the list in force.

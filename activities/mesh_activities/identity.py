@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from typing import Self
+from collections.abc import Collection
+from datetime import timedelta
 
 from sqlalchemy import Column, ForeignKey, MetaData, String, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mesh_activities.clock import utc_now
 from mesh_activities.columns import Instant
 from mesh_activities.effects import Effects
+from mesh_activities.store import Store
 from mesh_agents.identity import (
     Claim,
     Closed,
@@ -27,7 +25,6 @@ from mesh_agents.identity import (
     UnknownSession,
 )
 from sagamesh import current_call
-from sagamesh.database import Database
 
 __all__ = ["Identity", "metadata"]
 
@@ -56,20 +53,11 @@ _sessions = Table(
 )
 
 
-class Identity:
+class Identity(Store):
     """Serves the agent `identity`."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
-        self._database = database
-        self._effects = Effects(database, _journal)
-        self._now = now
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Self]:
-        """Connect to the database of this URL (see `Database.open`), for the length of the block."""
-        async with Database.open(url, metadata) as database:
-            yield cls(database, now)
+    metadata = metadata
+    journal = _journal
 
     async def open_session(self, wanted: OpenSession) -> Session:
         """Open a session; every attempt of a step opens the same one.

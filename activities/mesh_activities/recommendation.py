@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Self
-
 from sqlalchemy import BigInteger, Column, Index, MetaData, String, Table, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mesh_activities.affinity import pairs_of, popular, ranked
 from mesh_activities.effects import Effects
+from mesh_activities.store import Store
 from mesh_agents.recommendation import Bought, Context, Learned, Suggestions
-from sagamesh.database import Database
 
 __all__ = ["Recommendations", "metadata"]
 
@@ -35,19 +31,11 @@ _together = Table(
 Index("recommendation_second", _together.c.second)
 
 
-class Recommendations:
+class Recommendations(Store):
     """Serves the agent `recommendation`. The key of a purchase is its event: told by whomever, it is learned once."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._effects = Effects(database, _journal)
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Self]:
-        """Connect to the database of this URL (see `Database.open`), for the length of the block."""
-        async with Database.open(url, metadata) as database:
-            yield cls(database)
+    metadata = metadata
+    journal = _journal
 
     async def learn(self, bought: Bought) -> Learned:
         """Count the purchase.

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime
 from itertools import groupby
-from typing import Self
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mesh_activities.chain import FIRST, Link, breaks, canonical, digest_of
-from mesh_activities.clock import utc_now
 from mesh_activities.columns import Instant
 from mesh_activities.effects import Effects
+from mesh_activities.store import Store
 from mesh_agents.records import Filed, Listed, Listing, NewRecord, Record, RecordRef, UnknownRecord
 from sagamesh import current_call
-from sagamesh.database import Database
 
 __all__ = ["Records", "metadata"]
 
@@ -45,20 +40,11 @@ _versions = Table(
 )
 
 
-class Records:
+class Records(Store):
     """Serves the agent `records`."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
-        self._database = database
-        self._effects = Effects(database, _journal)
-        self._now = now
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str, now: Callable[[], datetime] = utc_now) -> AsyncIterator[Self]:
-        """Connect to the database of this URL (see `Database.open`), for the length of the block."""
-        async with Database.open(url, metadata) as database:
-            yield cls(database, now)
+    metadata = metadata
+    journal = _journal
 
     async def put(self, record: NewRecord) -> Filed:
         """Keep it as the next version of its name.

@@ -5,9 +5,6 @@ Each path runs on a real server, with agents faked by their contracts.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from contextlib import suppress
 from datetime import timedelta
 from itertools import product
@@ -20,9 +17,9 @@ from mesh_workers.ten import app
 from mesh_workflows.checkout import Checkout, PublishPrices
 from sagamesh import Client, Pool
 from sagamesh.errors import TaskFailed
-from sagamesh.replay import fingerprint_of, write_golden
 from sagamesh.testing import dev_server, served
 from tests.mesh.paths import PATHS, Path, agents
+from tests.support.goldens import keep, run
 
 __all__ = ["HISTORIES", "golden", "record"]
 
@@ -51,18 +48,9 @@ async def _record_all() -> int:
         client = Client(server.client)
         for path, inline in product(PATHS, (False, True)):
             history = await record(client, path, inline=inline)
-            text = await fingerprint_of(history)
-            name = golden(path, inline=inline)
-            if path.ends not in text:
-                wrong += 1
-                sys.stderr.write(f"{name}: not kept, for it must say {path.ends!r}, but went\n{text}\n")
-                continue
-            await write_golden(history, HISTORIES / f"{name}.json")
-            sys.stdout.write(f"{name}: {len(history.events)} events\n")
+            wrong += await keep(history, HISTORIES, golden(path, inline=inline), path.ends)
     return wrong
 
 
 if __name__ == "__main__":
-    code = 1 if asyncio.run(_record_all()) else 0
-    sys.stdout.flush()
-    os._exit(code)  # without the interpreter's own exit, during which the SDK's threads may abort it
+    run(_record_all())

@@ -5,8 +5,6 @@ Each path runs on a real server, with agents faked by their contracts.
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sys
 import tempfile
 from contextlib import suppress
@@ -22,11 +20,12 @@ from mesh_workers import app
 from mesh_workflows.order import Order
 from sagamesh import Client, Pool
 from sagamesh.errors import TaskFailed
-from sagamesh.replay import fingerprint_of, write_golden
+from sagamesh.replay import write_golden
 from sagamesh.testing import dev_server, served
 from tests.replay.order_seeds import SEEDS
 from tests.replay.paths import PATHS, OrderPath, agents, request
 from tests.replay.seeding import seeded
+from tests.support.goldens import keep, run
 
 __all__ = ["HISTORIES", "REFUSED", "golden", "record"]
 
@@ -61,15 +60,8 @@ async def _record_all() -> int:
     async with dev_server(app.plugin()) as server:
         client = Client(server.client)
         for path, inline in product(PATHS, (False, True)):
-            name = golden(path, inline=inline)
             history = await record(client, path, inline=inline)
-            text = await fingerprint_of(history)
-            if path.ends not in text:
-                wrong += 1
-                sys.stderr.write(f"{name}: not kept, for it must end in {path.ends!r}, but went\n{text}\n")
-                continue
-            await write_golden(history, HISTORIES / f"{name}.json")
-            sys.stdout.write(f"{name}: {len(history.events)} events\n")
+            wrong += await keep(history, HISTORIES, golden(path, inline=inline), path.ends)
         await write_golden(await _of_another_order(client), REFUSED / "reserved-before-validated.json")
     return wrong
 
@@ -83,6 +75,4 @@ async def _of_another_order(client: Client) -> WorkflowHistory:
 
 
 if __name__ == "__main__":
-    code = 1 if asyncio.run(_record_all()) else 0
-    sys.stdout.flush()
-    os._exit(code)  # without the interpreter's own exit, during which the SDK's threads may abort it
+    run(_record_all())

@@ -6,8 +6,6 @@ On a real server, with workers of the tests' depot; one of them dies where the p
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -20,10 +18,10 @@ from temporalio.client import WorkflowHistory
 
 from sagamesh import Client, SagameshPlugin, Task
 from sagamesh.errors import TaskFailed
-from sagamesh.replay import fingerprint_of, write_golden
 from sagamesh.routing import central, negotiated
 from sagamesh.testing import dev_server, served
 from tests.routing.conftest import Depots
+from tests.support.goldens import keep, run
 from tests.support.routing import routing_pool
 from tests.support.zones import EU, US, mesh
 
@@ -98,17 +96,9 @@ async def _record_all() -> int:
         for path in PATHS:
             async with asyncio.timeout(timedelta(minutes=2).total_seconds()):
                 history = await record(client, path)
-            text = await fingerprint_of(history)
-            if path.says not in text:
-                wrong += 1
-                sys.stderr.write(f"{path.name}: not kept, for it must say {path.says!r}, but went\n{text}\n")
-                continue
-            await write_golden(history, HISTORIES / f"{path.name}.json")
-            sys.stdout.write(f"{path.name}: {len(history.events)} events\n")
+            wrong += await keep(history, HISTORIES, path.name, path.says)
     return wrong
 
 
 if __name__ == "__main__":
-    code = 1 if asyncio.run(_record_all()) else 0
-    sys.stdout.flush()
-    os._exit(code)  # without the interpreter's own exit, during which the SDK's threads may abort it
+    run(_record_all())
