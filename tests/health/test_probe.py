@@ -6,11 +6,14 @@ import http.client
 import json
 import socket
 import threading
+import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from sagamesh.errors import InvalidInput
+from sagamesh.health import probe
 from sagamesh.health.page import page
 from sagamesh.health.probe import Answer, probe_server
 from sagamesh.health.verdict import Facts, Seen, Verdict
@@ -151,3 +154,61 @@ def test_an_address_that_cannot_be_listened_on_is_named(host: str) -> None:
     [field] = refused.value.fields
     assert field.field == "SAGAMESH_PROBE_PORT"
     assert host in field.problem
+
+
+def test_many_that_never_finish_keep_nobody_out() -> None:
+    """Each sends a part of a request and no more; a probe is answered all the same, and their threads are bounded."""
+    before = threading.active_count()
+    with ExitStack() as stack, probe_server("127.0.0.1", 0, echo) as port:
+        for _ in range(200):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            slow.sendall(b"GET /livez HTTP/1.1\r\nX: ")
+        assert get(port, "/readyz")[0] == 200
+
+        deadline = time.monotonic() + 30
+        while threading.active_count() - before > 80:  # those that were hung up on are about to end
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_one_that_sends_a_byte_now_and_then_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_LONGEST", 0.5)
+    with probe_server("127.0.0.1", 0, echo) as port, socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.settimeout(0.05)
+        deadline = time.monotonic() + 30
+        while True:
+            assert time.monotonic() < deadline
+            try:
+                slow.sendall(b"A")
+                if slow.recv(100) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+
+
+def test_what_cannot_be_answered_is_no_yes(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(path: str) -> Answer:
+        raise ValueError(f"no idea of {path}")
+
+    with probe_server("127.0.0.1", 0, broken) as port:
+        status, body, _ = get(port, "/livez")
+
+    assert (status, body) == (500, "it cannot be said: see the log of the process\n")
+    assert "no idea of /livez" in caplog.text
+
+
+def test_a_burst_of_probes_is_answered() -> None:
+    with probe_server("127.0.0.1", 0, echo) as port:
+        results: list[int] = []
+
+        def ask() -> None:
+            results.extend(get(port, "/livez")[0] for _ in range(50))
+
+        askers = [threading.Thread(target=ask) for _ in range(20)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join(60)
+    assert results == [200] * 1000

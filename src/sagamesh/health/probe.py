@@ -6,8 +6,9 @@ import logging
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
@@ -21,6 +22,14 @@ _log = logging.getLogger("sagamesh.health")
 
 _PATIENCE: Final = 5.0
 """Seconds for which a client may be silent."""
+
+_LONGEST: Final = 30.0
+"""Seconds that one connection may take, however it spends them."""
+
+_MOST: Final = 64
+"""Connections at a time. Each is a thread and an open file of a process that has better use for both."""
+
+_PAUSE: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +46,56 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 32
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._open: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
+        super().__init__(address, handler)
+
+    def get_request(self) -> tuple[Any, Any]:
+        try:
+            return super().get_request()
+        except OSError:
+            # Out of files: the client stays in the queue, and asking for it without a pause would take a whole core.
+            time.sleep(_PAUSE)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        # A probe takes milliseconds: whoever is there longest has the least to do with one.
+        with self._lock:
+            self._open[request] = time.monotonic()
+            excess = list(self._open)[:-_MOST]
+        _hang_up(excess)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        latest = time.monotonic() - _LONGEST
+        with self._lock:
+            late = [request for request, since in self._open.items() if since < latest]
+        _hang_up(late)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         _log.debug("the client at %s is gone", client_address, exc_info=True)
+
+
+def _hang_up(connections: Iterable[socket.socket]) -> None:
+    for connection in connections:
+        with suppress(OSError):  # it has gone by itself
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def _answered(answer: Callable[[str], Answer], path: str) -> Answer:
+    try:
+        return answer(path)
+    except Exception:
+        _log.exception("%s cannot be answered", path)
+        return Answer(500, "text/plain; charset=utf-8", "it cannot be said: see the log of the process\n")
 
 
 @contextmanager
@@ -65,7 +120,7 @@ def probe_server(host: str, port: int, answer: Callable[[str], Answer]) -> Itera
             self._answer(with_body=False)
 
         def _answer(self, *, with_body: bool) -> None:
-            made = answer(self.path.partition("?")[0])
+            made = _answered(answer, self.path.partition("?")[0])
             body = made.body.encode()
             self.send_response(made.status)
             self.send_header("Content-Type", made.type)
