@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-import aiosmtplib
-import httpx
 from sqlalchemy import MetaData, inspect
 
 from mesh_workers.settings import NotificationSettings
@@ -34,6 +32,7 @@ async def database(url: str) -> AsyncIterator[Look]:
 
 def gateway(url: str) -> Look:
     """The gateway answers HTTP. Any answer will do that is no fault of its own: a look has no key, and asks nothing."""
+    import httpx  # loaded by the one pool that needs it
 
     # A proxy from the environment cannot reach this machine's loopback.
     proxied = httpx.URL(url).host not in ("localhost", "127.0.0.1", "::1")
@@ -49,6 +48,8 @@ def gateway(url: str) -> Look:
 
 def mail_server(settings: NotificationSettings) -> Look:
     """The mail server greets, with the encryption that the settings ask for. Nobody logs in, nothing is sent."""
+    import aiosmtplib  # loaded by the one pool that needs it
+
     context = None if settings.tls == "none" else ssl.create_default_context(cafile=settings.ca_file)
 
     async def look() -> None:

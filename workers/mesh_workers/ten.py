@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import mesh_workers
@@ -12,15 +10,12 @@ from mesh_agents.cart import cart
 from mesh_agents.catalog import catalog
 from mesh_agents.checkout import checkout, publish_prices
 from mesh_agents.identity import identity
-from mesh_agents.order import order
 from mesh_agents.recommendation import recommendation
 from mesh_agents.records import records
-from mesh_workflows.checkout import Checkout, PublishPrices
-from mesh_workflows.order import Order
-from sagamesh import Mesh, Pool
+from sagamesh import Mesh
 from sagamesh.routing import central, negotiated
 
-__all__ = ["app", "orders"]
+__all__ = ["app"]
 
 _NEW = ("identity", "catalog", "cart", "records", "analytics", "recommendation")
 
@@ -38,7 +33,7 @@ app = replace(
     pools={
         **mesh_workers.app.pools,
         **{name: f"mesh_workers.{name}:pool" for name in _NEW},
-        "orders": "mesh_workers.ten:orders",
+        "orders": "mesh_workers.checkouts:pool",
         "routing": "mesh_workers.zones:routing",
     },
     embedded={
@@ -53,9 +48,3 @@ app = replace(
         **{name: f"SAGAMESH_{name.upper()}_DATABASE" for name in _NEW},
     },
 )
-
-
-@asynccontextmanager
-async def orders() -> AsyncIterator[Pool]:
-    """Hosts `Order`, `Checkout` and `PublishPrices`; needs nothing."""
-    yield Pool(order.queue).host(order, Order).host(checkout, Checkout).host(publish_prices, PublishPrices)
