@@ -111,7 +111,7 @@ async def test_every_agent_is_alive_in_every_view(ten: TenStack) -> None:
     assert status["app"] == "mesh_workers.ten:app"
     assert {part["name"] for part in status["parts"] if part["kind"] == "pool"} == set(app.pools)
 
-    drawn = ten.command("topology", "--live")
+    drawn = ten.command("--mesh", "ten", "topology", "--live")
     assert drawn.returncode == 0, drawn.stderr
     shown = {name: line for line in drawn.stdout.splitlines() for name in agents if f"  {name}[" in line}
     assert [name for name in sorted(agents) if "<br/>1 worker<br/>" not in shown[name]] == [], drawn.stdout
