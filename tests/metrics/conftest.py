@@ -65,6 +65,7 @@ class Shop:
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """The application after a day's work: orders completed and declined, one that nobody can undo, and a gateway that
     is down now."""
+    prometheus.program("prometheus")
     folder = tmp_path_factory.mktemp("shop")
     mailbox = MailboxProcess(folder / "mailbox")
     mailbox.start()
