@@ -26,6 +26,7 @@ PUBLIC = [
     "Outcome",
     "Policy",
     "Pool",
+    "ResourceSlots",
     "Retry",
     "RetryLater",
     "Role",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sagamesh.policy import Breaker, Policy, Retry, hours, milliseconds, minutes, seconds
     from sagamesh.pool import Pool
     from sagamesh.saga import Outcome, Saga
+    from sagamesh.slots import ResourceSlots
     from sagamesh.steering import TaskWorkflow
     from sagamesh.task import Task
 
@@ -40,6 +41,7 @@ __all__ = [
     "Outcome",
     "Policy",
     "Pool",
+    "ResourceSlots",
     "Retry",
     "RetryLater",
     "Role",
@@ -73,6 +75,7 @@ _HOME: Final = {
     "Outcome": "saga",
     "Policy": "policy",
     "Pool": "pool",
+    "ResourceSlots": "slots",
     "Retry": "policy",
     "RetryLater": "errors",
     "Role": "agent",
