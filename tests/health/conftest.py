@@ -91,6 +91,11 @@ class Process:
         """SIGTERM."""
         self.popen.send_signal(signal.SIGTERM)
 
+    async def kill(self) -> None:
+        """SIGKILL; returns when it is gone."""
+        self.popen.kill()
+        await self.ended()
+
     async def ended(self) -> int:
         """Its exit code."""
         return await asyncio.to_thread(self.popen.wait, PATIENCE)
