@@ -25,7 +25,7 @@ _SHORT = "limit.historyCount.suggestContinueAsNew=60"
 """After so many events a keeper goes on in another run: soon enough for a test to see it."""
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     """The server."""
     settings = [word for setting in (*DYNAMIC_CONFIG, _SHORT) for word in ("--dynamic-config-value", setting)]

@@ -15,7 +15,7 @@ from tests.timeline.histories import Script
 _counter = itertools.count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop() -> Iterator[Shop]:
     with open_shop() as made:
         yield made

@@ -131,7 +131,7 @@ class Hall:
             yield
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def open_hall() -> AsyncIterator[Hall]:
     async with dev_server(SagameshPlugin(passthrough=("tests",))) as environment:
         hall = Hall(environment)

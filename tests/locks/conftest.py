@@ -61,7 +61,7 @@ class Place:
         return Seen(fences=(entry.fence,))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def the_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     place = Place(tmp_path_factory.mktemp("place") / "place.db")
     yield place
@@ -75,7 +75,7 @@ def place(the_place: Place) -> Place:
     return the_place
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def contended(the_place: Place) -> AsyncIterator[Client]:
     """A client of a server on which tasks, the place and the framework's own parts are served."""
     plugin = SagameshPlugin(passthrough=("tests",))

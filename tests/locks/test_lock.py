@@ -223,7 +223,7 @@ async def test_not_granted_in_time(contended: Client, replayed: bool) -> None:
 
 async def test_a_renewed_lease_outlives_its_first_end(contended: Client, replayed: bool) -> None:
     name = new("renewed")
-    turn = Turn(name=name, lease_seconds=1.5, hold_seconds=0.7, renewals=3)
+    turn = Turn(name=name, lease_seconds=3, hold_seconds=1, renewals=3)
     holder = await start(contended, tasks.Holds.task, turn, replayed=replayed)
     await held_by(contended, name, holder.id)
     waiter = await start(contended, tasks.Visit.task, Turn(name=name), replayed=replayed)

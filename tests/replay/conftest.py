@@ -45,13 +45,13 @@ class Reversing(PayloadCodec):
         ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def reversed_converter() -> DataConverter:
     """Sagamesh's converter behind a codec."""
     return replace(data_converter, payload_codec=Reversing())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def histories(reversed_converter: DataConverter) -> Mapping[str, WorkflowHistory]:
     """A history of each flow, by name, as a real server wrote it."""
     return asyncio.run(_record(reversed_converter))

@@ -13,7 +13,7 @@ import pytest_asyncio
 from tests.support.payment_gateways import Sandbox, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox gateway that the tests of this process share."""
     with running(Sandbox(tmp_path_factory.mktemp("sandbox"))) as server:

@@ -179,7 +179,7 @@ class Supervised:
             yield
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def unhosted() -> AsyncIterator[Supervised]:
     """The server and the shop, without anybody who hosts supervisors."""
     books = Books()

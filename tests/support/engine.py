@@ -25,6 +25,7 @@ from sagamesh.attributes import SEARCH_ATTRIBUTES, STATUS
 from sagamesh.errors import TaskCancelled, TaskFailed
 from sagamesh.failure import Failure
 from sagamesh.plugin import SagameshPlugin
+from sagamesh.stack.dynamic_config import DYNAMIC_CONFIG
 from sagamesh.status import OperatorDecision, Stage, TaskStatus
 from sagamesh.testing.environment import binary
 from tests.support.script import PATIENCE, Cast, Script
@@ -36,14 +37,6 @@ Out = TypeVar("Out", bound=BaseModel)
 
 REPLAYED = ".replayed"
 """Ending of the queues whose workers keep nothing in memory."""
-
-_SERVER_SETTINGS = (
-    "frontend.WorkflowTimeSkippingEnabled=true",
-    "history.transferProcessorMaxPollRPS=200",
-    "matching.numTaskqueueReadPartitions=1",
-    "matching.numTaskqueueWritePartitions=1",
-    "matching.enableFairness=true",
-)
 
 _counter = itertools.count()
 
@@ -285,11 +278,11 @@ class Engine:
 @asynccontextmanager
 async def open_engine(cast: Cast, plugin: SagameshPlugin) -> AsyncIterator[Engine]:
     """The server and the agents, without anybody who hosts tasks."""
-    settings = [word for setting in _SERVER_SETTINGS for word in ("--dynamic-config-value", setting)]
+    settings = ("frontend.WorkflowTimeSkippingEnabled=true", *DYNAMIC_CONFIG)
     environment = await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=binary("temporal", "sagamesh[stack]"),
         dev_server_log_level="error",
-        dev_server_extra_args=settings,
+        dev_server_extra_args=[word for value in settings for word in ("--dynamic-config-value", value)],
         ip="127.0.0.1",
         plugins=[plugin],
         search_attributes=SEARCH_ATTRIBUTES,

@@ -31,21 +31,21 @@ from tests.support.payment_gateways import (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox gateway that all tests of this process share."""
     with running(Sandbox(tmp_path_factory.mktemp("sandbox"))) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def forgetful_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox gateway that forgets its idempotency keys at once, as others do after a day."""
     with running(Sandbox(tmp_path_factory.mktemp("forgetful"), "--keep-keys", "0")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def localstripe() -> Iterator[LocalStripe]:
     """A localstripe that all tests of this process share."""
     with running(LocalStripe()) as server:
