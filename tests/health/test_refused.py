@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -95,3 +98,14 @@ async def test_mutual_tls_for_workers_and_doctor(fleet: Fleet, scene: Scene) -> 
     await doctor.ended()
     levels = {check["check"]: check["level"] for check in json.loads(doctor.out)["checks"]}
     assert (levels["server"], levels["namespace"], levels["queue clerk"]) == ("ok", "ok", "ok")
+
+
+def test_the_application_as_a_module(tmp_path: Path) -> None:
+    """It knows its own pools in any folder."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SAGAMESH_", "TEMPORAL_"))}
+    ran = subprocess.run(
+        [sys.executable, "-m", "mesh_workers", "paiment"], cwd=tmp_path, env=clean, capture_output=True, text=True
+    )
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "error: no pool is called 'paiment'; did you mean payment or inventory?\n"
