@@ -139,7 +139,9 @@ def _pair(tls: ClientConfigTLS | None) -> tuple[Path, Path] | None:
         return None
     try:
         # Without a password for the key: asked on the terminal, it would wait for ever where there is nobody.
-        ssl.create_default_context().load_cert_chain(tls.client_cert, tls.client_private_key, password=lambda: b"")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+            tls.client_cert, tls.client_private_key, password=lambda: b""
+        )
     except ssl.SSLError as error:
         name = _named("CLIENT_KEY", tls.client_private_key)
         said = (error.reason or str(error)).replace("_", " ").lower()
