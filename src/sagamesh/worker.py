@@ -53,10 +53,10 @@ def run_worker(app: App, pools: Sequence[str], *, inline: bool = False, address:
         ServerUnreachable: when the server does not answer at the start.
     """
     settings = read_settings(WorkerSettings)
+    keep_logs(settings)
+    trace_process(",".join(pools))  # before the pools' modules take what it puts another thing in place of
     for name in pools:
         app.pool_factory(name)
-    keep_logs(settings)
-    trace_process(",".join(pools))
     with ExitStack() as stack:
         health = None
         if settings.probe_port:

@@ -25,8 +25,11 @@ def instrument() -> None:
             continue
         try:
             instrumentor = found.load()()
-            # One package may bring several, and the library of some of them is not there.
-            if get_dependency_conflicts(instrumentor.instrumentation_dependencies()) is None:
+            conflict = get_dependency_conflicts(instrumentor.instrumentation_dependencies())
+            if conflict is None:
                 instrumentor.instrument(skip_dep_check=True)
+            elif conflict.found or conflict.found_any:
+                _log.warning("no spans of %s: %s", found.name, conflict)
+            # Else its library is not there: one package may bring several instrumentations.
         except Exception as error:  # whatever somebody else's package does: spans are no reason not to work
             _log.warning("no spans of %s: %s: %s", found.name, type(error).__name__, error)
