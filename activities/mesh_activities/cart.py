@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mesh_activities.contents import items_of, with_items, with_restored, without_items
+from mesh_activities.contents import check_room, items_of, with_items, with_restored, without_items
 from mesh_activities.effects import Effects
 from mesh_activities.store import Store
 from mesh_agents.cart import Basket, CartChanged, CartEmpty, CartRef, Change, Contents
@@ -109,7 +109,7 @@ class Carts(Store):
         """Take everything out, to be bought.
 
         Raises:
-            CartEmpty, CartChanged: as the contract says.
+            CartEmpty, CartChanged: as the contract says. CartFull: what was put back made it more than can be bought.
             KeyReused, CalledOff: the same step bought another cart, or was undone.
         """
 
@@ -125,6 +125,7 @@ class Carts(Store):
                     seen=ref.version,
                     version=cart.version,
                 )
+            check_room(cart.contents, owner=ref.owner, cart=ref.cart)
             await self._change(connection, ref, lambda _: {})
             return Basket(owner=ref.owner, cart=ref.cart, version=cart.version, items=items_of(cart.contents))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from mesh_agents.cart import MOST_ITEMS, CartFull
 from mesh_agents.inventory import ItemQuantity
 
-__all__ = ["items_of", "with_items", "with_restored", "without_items"]
+__all__ = ["check_room", "items_of", "with_items", "with_restored", "without_items"]
 
 _MOST_OF_ONE = 10_000
 
@@ -24,9 +24,18 @@ def with_items(contents: Mapping[str, int], items: Iterable[ItemQuantity], *, ow
         if found[item.sku] > _MOST_OF_ONE:
             message = f"a cart holds at most {_MOST_OF_ONE:,} of {item.sku}"
             raise CartFull(message, owner=owner, cart=cart, sku=item.sku)
-    if len(found) > MOST_ITEMS:
-        raise CartFull(f"a cart holds at most {MOST_ITEMS} different items", owner=owner, cart=cart)
+    check_room(found, owner=owner, cart=cart)
     return found
+
+
+def check_room(contents: Mapping[str, int], *, owner: str, cart: str) -> None:
+    """Refuse more different items than a cart holds.
+
+    Raises:
+        CartFull: as the contract says.
+    """
+    if len(contents) > MOST_ITEMS:
+        raise CartFull(f"a cart holds at most {MOST_ITEMS} different items", owner=owner, cart=cart)
 
 
 def without_items(contents: Mapping[str, int], items: Iterable[ItemQuantity]) -> dict[str, int]:

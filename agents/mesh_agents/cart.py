@@ -65,7 +65,7 @@ class CartChanged(BusinessError):
 
 
 class CartFull(BusinessError):
-    """More than a cart holds; nothing was put in. Details: `owner`, `cart`, and `sku` where it is one item."""
+    """More than a cart holds; nothing was changed. Details: `owner`, `cart`, and `sku` where it is one item."""
 
 
 cart = Agent("cart", depends_on=["identity", "catalog"], summary="What customers have chosen")

@@ -11,10 +11,11 @@ from mesh_agents.money import Amount, Currency, Money
 from mesh_agents.once import check_once
 from mesh_agents.records import Filed
 from sagamesh import Agent, BusinessError, Message, seconds
+from sagamesh.failure import FieldError
 
 
 class Product(Message):
-    """One product and its price in each currency in which it is sold."""
+    """One product and its price in each currency in which it is sold. Nothing is for free."""
 
     sku: Sku
     title: Annotated[str, Field(min_length=1, max_length=200)]
@@ -23,6 +24,9 @@ class Product(Message):
     @model_validator(mode="after")
     def _one_price_a_currency(self) -> Self:
         check_once("prices[{}].currency", [price.currency for price in self.prices])
+        for n, price in enumerate(self.prices):
+            if not price.amount:
+                raise FieldError(f"prices[{n}].amount", "must be more than 0")
         return self
 
 

@@ -69,9 +69,9 @@ class CheckoutRequest(Message):
         """What identity is asked."""
         return Claim(session=self.session, user_id=self.customer, role=BUYER)
 
-    def chosen(self, own: str) -> CartRef:
-        """The cart that is bought; `own` is the name of the task's own."""
-        return CartRef(owner=self.customer, cart=self.cart or own)
+    def chosen(self, task_id: str) -> CartRef:
+        """The cart that is bought."""
+        return CartRef(owner=self.customer, cart=self.cart or task_id)
 
     def change(self, chosen: CartRef) -> Change:
         """What is put into that cart first."""

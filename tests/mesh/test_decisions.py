@@ -48,6 +48,11 @@ purchases = st.lists(st.sets(skus, min_size=1), max_size=12)
         (Bought, {"event": "e", "skus": ["tea", "cup", "tea"]}, "skus[2]: tea stands here more than once"),
         (Product, {"sku": "tea", "title": "Tea", "prices": [EURO, EURO]}, "prices[1].currency: EUR stands here"),
         (
+            Product,
+            {"sku": "tea", "title": "Tea", "prices": [{"amount": "0.00", "currency": "EUR"}]},
+            "prices[0].amount: must be more than 0",
+        ),
+        (
             PriceList,
             {"products": [{"sku": "tea", "title": "Tea", "prices": [EURO]}] * 2},
             "products[1].sku: tea stands here more than once",

@@ -63,8 +63,9 @@ def _completed(
     if result.record is None:
         return [] if result.problems else [f"{id}: completed, neither kept nor said why not"]
     found = []
-    if kept.get(id) != result.record or result.record.version != 1:
-        found.append(f"{id}: completed, and kept as {kept.get(id)}, not once as {result.record}")
+    there = kept.get(id)
+    if there != result.record or result.record.version != 1:
+        found.append(f"{id}: completed, and kept as {there}, not once as {result.record}")
     if result.event is not None and told.get(result.event) != result.record.digest:
         found.append(f"{id}: its event {result.event} is not counted")
     if result.learned and result.event not in learned:
