@@ -105,10 +105,10 @@ def _host_and_port(target: str) -> tuple[str, int]:
     name = "TEMPORAL_ADDRESS" if os.environ.get("TEMPORAL_ADDRESS") else "the address"
     try:
         parts = urlsplit(f"//{target}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
+        host, port = (parts.hostname, parts.port) if parts.netloc == target and "@" not in target else (None, None)
+    except ValueError:  # brackets that do not match, a port that is no number
         host, port = None, None
-    if not host or port is None or parts.netloc != target or "@" in target:
+    if not host or port is None:
         raise _invalid(name, f"{target!r} is not host:port, such as {DEFAULT_ADDRESS}")
     return host, port
 
