@@ -17,9 +17,10 @@ from mesh_activities.chain import FIRST, Link, breaks, canonical, digest_of
 from mesh_activities.contents import items_of, with_items, with_restored, without_items
 from mesh_activities.quotation import Priced, quoted
 from mesh_agents.cart import CartFull, Change
-from mesh_agents.catalog import PriceChanged, PriceList, Product, QuoteTooLarge, UnknownProduct, Wanted
+from mesh_agents.catalog import PriceChanged, PriceList, Product, Quote, QuoteTooLarge, UnknownProduct, Wanted
 from mesh_agents.checkout import CheckoutRequest, NewPrices
 from mesh_agents.inventory import ItemQuantity
+from mesh_agents.money import MINOR_DIGITS, Money
 from mesh_agents.recommendation import Bought
 from mesh_agents.records import NewRecord
 from sagamesh import BusinessError, Message
@@ -101,6 +102,25 @@ def test_a_quote(items: dict[str, int], expected: str | None, refusal: type[Busi
         found, total = quote()
         assert [(line.sku, line.quantity) for line in found] == list(items.items())
         assert total.amount == sum(line.quantity * line.unit_price for line in found)
+
+
+@given(st.data(), st.sampled_from(sorted(MINOR_DIGITS)), lines.filter(bool))
+def test_whatever_is_quoted_can_be_ordered(data: st.DataObject, currency: str, items: tuple[ItemQuantity, ...]) -> None:
+    minor = st.integers(1, 10**10 - 1).map(lambda number: Decimal(number).scaleb(-MINOR_DIGITS[currency]))
+    list_of_prices = PriceList(
+        products=tuple(
+            Product(sku=item.sku, title="x", prices=(Money(amount=data.draw(minor), currency=currency),))
+            for item in items
+        )
+    )
+    prices = {product.sku: Priced(product.title, product.prices[0].amount) for product in list_of_prices.products}
+    try:
+        found, total = quoted(items, prices, currency, price_list=1, expected_total=None)
+    except QuoteTooLarge:
+        return
+    request = CheckoutRequest.model_validate(CHECKOUT)
+    order = request.order(Quote(price_list=1, lines=found, total=total))  # the order's own checks are in its model
+    assert (order.money, order.items) == (total, items)
 
 
 @given(contents, lines)
