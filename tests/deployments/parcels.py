@@ -100,9 +100,10 @@ class Courier:
 
 
 @asynccontextmanager
-async def hosting(client: temporal.Client, build: str) -> AsyncIterator[None]:
-    """Workers that host the task as this version."""
-    async with _running(client, Pool(PARCELS).host(parcel, VERSIONS[build]), WorkerDeploymentVersion(PARCELS, build)):
+async def hosting(client: temporal.Client, build: str, *, versioned: bool = True) -> AsyncIterator[None]:
+    """Workers that host the task as this version, or with its code and no version."""
+    version = WorkerDeploymentVersion(PARCELS, build) if versioned else None
+    async with _running(client, Pool(PARCELS).host(parcel, VERSIONS[build]), version):
         yield
 
 

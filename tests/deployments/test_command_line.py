@@ -33,6 +33,7 @@ async def _whole(client: Client, *builds: str) -> None:
 
 
 def _shares(ran: Ran) -> dict[str, Any]:
+    assert ran.out, ran.err
     [deployment] = ran.json if isinstance(ran.json, list) else [ran.json]
     return {version["build"]: version["share"] for version in deployment["versions"] if version["share"]}
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sagamesh.deployments.claim import code_problem
-from sagamesh.deployments.deployment import Deployment, State, Version, chosen, troubles
+from sagamesh.deployments.deployment import Deployment, State, Version, only, troubles
 from sagamesh.deployments.rollback import Plan, plan
 from sagamesh.deployments.rollout import check_steps, steps_left
 from sagamesh.errors import InvalidInput, Refused, UnknownName
@@ -119,14 +119,11 @@ def test_what_is_wrong_with_a_deployment(deployment: Deployment, said: list[str]
 
 def test_which_deployment_is_meant() -> None:
     shop, post = _deployment(V2), replace(_deployment(V2), name="post")
-    assert chosen([shop], None) is shop
-    assert chosen([shop, post], "post") is post
-    with pytest.raises(UnknownName):
-        chosen([shop], "post")
+    assert only([shop]) is shop
     with pytest.raises(Refused, match=r"several deployments \(post, shop\)"):
-        chosen([shop, post], None)
+        only([shop, post])
     with pytest.raises(Refused, match="TEMPORAL_DEPLOYMENT_NAME"):
-        chosen([], None)
+        only([])
 
 
 @pytest.mark.parametrize("steps", [(), (10,), (50, 10, 100), (0, 100), (10, 10, 100), (10, 101), (-1, 100)])

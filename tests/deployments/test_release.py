@@ -2,79 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
 import pytest
-from temporalio.common import WorkerDeploymentVersion
 
 from sagamesh import Client, Mesh
-from sagamesh.deployments.canary import run_canary
-from sagamesh.deployments.deployment import Deployment, State, troubles
+from sagamesh.deployments.deployment import State, troubles
 from sagamesh.deployments.judgement import Limits
 from sagamesh.deployments.reader import load_deployment
 from sagamesh.deployments.rollback import roll_back
-from sagamesh.deployments.rollout import Canary, Ramp, ramp_out
+from sagamesh.deployments.rollout import Ramp, ramp_out
 from sagamesh.deployments.routing import delete, set_current, set_ramp
 from sagamesh.errors import Refused, UnknownName
-from sagamesh.handle import TaskHandle
 from sagamesh.system import system_worker
-from tests.deployments.parcels import COURIERS, PARCELS, Courier, Parcel, Sent, courier, hosting, parcel, serving
-from tests.support.engine import eventually
+from tests.deployments.parcels import COURIERS, PARCELS, Courier, courier, hosting, serving
+from tests.deployments.releasing import canary_to, polled, ramp_of, seen, send, sending, start
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-_ids = itertools.count()
-
-
-async def _start(client: Client, to: str = "ada", *, supervised: bool = False) -> TaskHandle[Sent]:
-    return await client.start(parcel, Parcel(to=to), id=f"p-{next(_ids)}", supervised=supervised)
-
-
-async def _send(client: Client, count: int, to: str = "ada") -> list[Sent]:
-    started = [await _start(client, to) for _ in range(count)]
-    return list(await asyncio.gather(*(each.result() for each in started)))
-
-
-async def _seen(client: Client, name: str, so: Callable[[Deployment], bool]) -> Deployment:
-    """Wait until the server describes a deployment so."""
-    found: list[Deployment] = []
-
-    async def look() -> bool:
-        try:
-            found.append(await load_deployment(client.temporal, name))
-        except UnknownName:
-            return False
-        return so(found[-1])
-
-    await eventually(look)
-    return found[-1]
-
-
-async def _polled(client: Client, name: str, build: str) -> Deployment:
-    return await _seen(client, name, lambda d: any(v.build == build and v.whole for v in d.versions))
-
-
-def _canary(client: Client, to: str = "canary") -> Canary:
-    def run(version: WorkerDeploymentVersion, task_id: str) -> Awaitable[str]:
-        return run_canary(client, parcel, Parcel(to=to), version, task_id, timedelta(seconds=30))
-
-    return run
-
-
-def _ramp(client: Client, *steps: float, least: int = 0, canary: Canary | None = None) -> Ramp:
-    return Ramp(steps, timedelta(seconds=0.2), Limits(least=least), timedelta(seconds=30), canary or _canary(client))
-
-
-async def _sending(client: Client, stop: asyncio.Event) -> None:
-    """Send parcels until told to stop; what becomes of them is the ramp's to judge."""
-    while not stop.is_set():
-        await _start(client)
-        await asyncio.sleep(0.05)
 
 
 async def test_a_release_from_the_first_version_to_the_last(post: Client) -> None:
@@ -90,8 +36,8 @@ async def test_a_release_from_the_first_version_to_the_last(post: Client) -> Non
         await first.enter_async_context(hosting(client.temporal, "v1"))
 
         # Nobody is current: a new task waits, and that is said.
-        waiting = await _start(client)
-        found = await _polled(client, PARCELS, "v1")
+        waiting = await start(client)
+        found = await polled(client, PARCELS, "v1")
         assert found.waits == (PARCELS,)
         [trouble] = troubles(found)
         assert trouble.advice == f"sagamesh deploy promote v1 --deployment {PARCELS}"
@@ -102,14 +48,14 @@ async def test_a_release_from_the_first_version_to_the_last(post: Client) -> Non
         assert not troubles(await load_deployment(client.temporal, PARCELS))
 
         # One task of the first version is under way for as long as the release takes.
-        long = await _start(client, "patient")
-        under = await _start(client, supervised=True)
+        long = await start(client, "patient")
+        under = await start(client, supervised=True)
         assert (await under.result()).by == "v1"
 
         with pytest.raises(UnknownName):
-            await out("v2", ramp=_ramp(client, 100))
+            await out("v2", ramp=ramp_of(client, 100))
         await stack.enter_async_context(hosting(client.temporal, "v2"))
-        found = await _polled(client, PARCELS, "v2")
+        found = await polled(client, PARCELS, "v2")
         await set_ramp(client.temporal, found, "v2", 10)
         with pytest.raises(Refused, match="somebody else"):
             await set_ramp(client.temporal, found, "v2", 90)
@@ -120,24 +66,21 @@ async def test_a_release_from_the_first_version_to_the_last(post: Client) -> Non
             await set_current(client.temporal, found, "v1")
 
         # The ramp goes on from there, to all of it.
-        await out("v2", ramp=_ramp(client, 10, 50, 100))
+        await out("v2", ramp=ramp_of(client, 10, 50, 100))
         assert [line for line in lines if "gets" in line] == ["v2 gets 10 %", "v2 gets 50 %", "v2 gets 100 %"]
         assert lines[-1] == "v2 is current; v1 drains"
-        assert {each.by for each in await _send(client, 5)} == {"v2"}
-        await out("v2", ramp=_ramp(client, 100))
+        assert {each.by for each in await send(client, 5)} == {"v2"}
+        await out("v2", ramp=ramp_of(client, 100))
         assert lines[-1] == "v2 is current already"
 
         # The third fails for everybody but its canary, and is taken back while it has half of the tasks.
         await stack.enter_async_context(hosting(client.temporal, "v3"))
-        await _polled(client, PARCELS, "v3")
-        stop = asyncio.Event()
-        sending = asyncio.create_task(_sending(client, stop))
-        with pytest.raises(
-            Refused, match=r"v3 was taken back, v2 has everything: \d+ of \d+ failed, .* 0 of"
-        ) as caught:
-            await out("v3", ramp=_ramp(client, 50, 100, least=5))
-        stop.set()
-        await sending
+        await polled(client, PARCELS, "v3")
+        async with sending(client):
+            with pytest.raises(
+                Refused, match=r"v3 was taken back, v2 has everything: \d+ of \d+ failed, .* 0 of"
+            ) as caught:
+                await out("v3", ramp=ramp_of(client, 50, 100, least=5))
         assert caught.value.reason == "RolledBack"
         found = await load_deployment(client.temporal, PARCELS)
         assert (found.current, found.ramping) == ("v2", None)
@@ -146,7 +89,7 @@ async def test_a_release_from_the_first_version_to_the_last(post: Client) -> Non
 
         # A canary that fails ends a ramp before anybody else is touched.
         with pytest.raises(Refused, match=r"canary .* failed: Lost: lost in the post"):
-            await out("v3", ramp=_ramp(client, 50, 100, canary=_canary(client, "ada")))
+            await out("v3", ramp=ramp_of(client, 50, 100, canary=canary_to(client, "ada")))
         assert (await load_deployment(client.temporal, PARCELS)).ramping is None
 
         # The first still has its task, so it drains; then it may go.
@@ -156,11 +99,11 @@ async def test_a_release_from_the_first_version_to_the_last(post: Client) -> Non
             await delete(client.temporal, found, "v1")
         carrier.arrived.set()
         assert (await long.result()).by == "v1"
-        await _seen(client, PARCELS, lambda d: d.version("v1").state is State.DRAINED)
+        await seen(client, PARCELS, lambda d: d.version("v1").state is State.DRAINED)
         with pytest.raises(Refused, match="still has workers"):
             await delete(client.temporal, await load_deployment(client.temporal, PARCELS), "v1")
         await first.aclose()
-        found = await _seen(client, PARCELS, lambda d: not d.version("v1").workers)
+        found = await seen(client, PARCELS, lambda d: not d.version("v1").workers)
         await delete(client.temporal, found, "v1")
         assert "v1" not in [v.build for v in (await load_deployment(client.temporal, PARCELS)).versions]
 
@@ -171,26 +114,21 @@ async def test_a_canary_of_an_agent(post: Client) -> None:
     out = partial(ramp_out, client.temporal, COURIERS, tell=lines.append)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(hosting(client.temporal, "v2"))
-        await set_current(client.temporal, await _polled(client, PARCELS, "v2"), "v2")
+        await set_current(client.temporal, await polled(client, PARCELS, "v2"), "v2")
         for serves in (Courier("a"), Courier("b"), Courier("c", clumsy=True)):
             await stack.enter_async_context(serving(client.temporal, serves))
         for build in "abc":
-            await _polled(client, COURIERS, build)
+            await polled(client, COURIERS, build)
 
         # Until one is current, calls wait although there are workers; the caller's own deployment is all right.
-        waiting = await _start(client)
-        found = await _seen(client, COURIERS, lambda d: d.waits == ("courier",))
+        waiting = await start(client)
+        found = await seen(client, COURIERS, lambda d: d.waits == ("courier",))
         await set_current(client.temporal, found, "a")
         assert (await waiting.result()).courier == "a"
 
-        stop = asyncio.Event()
-        sending = asyncio.create_task(_sending(client, stop))
-        try:
+        async with sending(client):
             await out("b", ramp=ramp)
             assert lines[-1] == "b is current; a drains"
             with pytest.raises(Refused, match=r"c was taken back, b has everything: \d+ of \d+ failed"):
                 await out("c", ramp=ramp)
-        finally:
-            stop.set()
-            await sending
-        assert {each.courier for each in await _send(client, 3)} == {"b"}
+        assert {each.courier for each in await send(client, 3)} == {"b"}

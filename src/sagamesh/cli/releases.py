@@ -49,12 +49,13 @@ def status(deployment: DeploymentOption = None, json: output.JsonOption = False)
 
     Exit code 1 when tasks or calls wait because nobody serves the version that they go to.
     """
-    from sagamesh.deployments.deployment import chosen, troubles
+    from sagamesh.deployments.deployment import troubles
     from sagamesh.deployments.reader import load_deployments
 
     async def read(client: Client) -> list[Deployment]:
-        found = await load_deployments(client.temporal)
-        return found if deployment is None else [chosen(found, deployment)]
+        if deployment is not None:
+            return [await _chosen(client, deployment)]
+        return await load_deployments(client.temporal)
 
     found = _asked(read)
     problems = {each.name: troubles(each) for each in found}
@@ -226,10 +227,12 @@ def _change(
 
 
 async def _chosen(client: Client, deployment: str | None) -> Deployment:
-    from sagamesh.deployments.deployment import chosen
-    from sagamesh.deployments.reader import load_deployments
+    from sagamesh.deployments.deployment import only
+    from sagamesh.deployments.reader import load_deployment, load_deployments
 
-    return chosen(await load_deployments(client.temporal), deployment)
+    if deployment is not None:
+        return await load_deployment(client.temporal, deployment)
+    return only(await load_deployments(client.temporal))
 
 
 def _asked(work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from typing import Literal
 
 from sagamesh.errors import Refused, UnknownName
 
-__all__ = ["Deployment", "Poller", "Queue", "State", "Trouble", "Version", "chosen", "troubles"]
+__all__ = ["Deployment", "Poller", "Queue", "State", "Trouble", "Version", "only", "troubles"]
 
 
 class State(StrEnum):
@@ -162,24 +162,19 @@ def troubles(deployment: Deployment) -> list[Trouble]:
     return found
 
 
-def chosen(deployments: Iterable[Deployment], name: str | None) -> Deployment:
-    """The deployment of this name, or the only one.
+def only(deployments: Sequence[Deployment]) -> Deployment:
+    """The deployment that is meant where none is named.
 
     Raises:
-        UnknownName: when there is none of this name.
         Refused: `NoDeployment` when the server knows none, `NameNeeded` when it knows several.
     """
-    known = {deployment.name: deployment for deployment in deployments}
-    if name is not None:
-        if name not in known:
-            raise UnknownName("deployment", name, known)
-        return known[name]
-    if not known:
+    if not deployments:
         raise Refused(
             "NoDeployment",
             "the server knows no worker deployment: start workers with TEMPORAL_DEPLOYMENT_NAME and "
             "TEMPORAL_WORKER_BUILD_ID",
         )
-    if len(known) > 1:
-        raise Refused("NameNeeded", f"there are several deployments ({', '.join(sorted(known))}): give --deployment")
-    return next(iter(known.values()))
+    if len(deployments) > 1:
+        names = ", ".join(sorted(each.name for each in deployments))
+        raise Refused("NameNeeded", f"there are several deployments ({names}): give --deployment")
+    return deployments[0]

@@ -35,6 +35,9 @@ __all__ = ["ROLLED_BACK", "load_deployment", "load_deployments", "queue_of"]
 ROLLED_BACK: Final = "sagamesh.rolled-back"
 """The metadata key under which a version keeps why it was taken back, as a JSON string."""
 
+_AGAIN: Final = 0.5
+"""Seconds."""
+
 _STATES: Final = {
     WorkerDeploymentVersionStatus.WORKER_DEPLOYMENT_VERSION_STATUS_CREATED: State.CREATED,
     WorkerDeploymentVersionStatus.WORKER_DEPLOYMENT_VERSION_STATUS_INACTIVE: State.INACTIVE,
@@ -50,19 +53,18 @@ _SIDES: Final[dict[TaskQueueType.ValueType, Literal["tasks", "calls"]]] = {
 
 
 async def load_deployments(client: Client) -> list[Deployment]:
-    """All deployments of the namespace, by name. Pollers are up to five seconds old, counts of tasks about one.
+    """All deployments of the namespace, by name; one that was made or changed a moment ago may be missing.
+
+    Pollers are up to five seconds old, counts of tasks about one.
 
     Raises:
         ServerUnreachable: when the server does not answer.
     """
-    names, token = [], b""
-    while True:
-        request = ListWorkerDeploymentsRequest(namespace=client.namespace, next_page_token=token)
-        page = await reply(client, client.workflow_service.list_worker_deployments(request))
-        names += [each.name for each in page.worker_deployments]
-        token = page.next_page_token
-        if not token:
-            break
+    # The server lists them from its index, which misses one at the moment when that begins its history anew.
+    names = await _names(client)
+    if not names:
+        await asyncio.sleep(_AGAIN)
+        names = await _names(client)
     found = []
     for name in sorted(names):
         try:
@@ -70,6 +72,17 @@ async def load_deployments(client: Client) -> list[Deployment]:
         except UnknownName:
             continue  # deleted while this list was read
     return found
+
+
+async def _names(client: Client) -> list[str]:
+    names, token = [], b""
+    while True:
+        request = ListWorkerDeploymentsRequest(namespace=client.namespace, next_page_token=token)
+        page = await reply(client, client.workflow_service.list_worker_deployments(request))
+        names += [each.name for each in page.worker_deployments]
+        token = page.next_page_token
+        if not token:
+            return names
 
 
 async def load_deployment(client: Client, name: str) -> Deployment:
@@ -85,7 +98,7 @@ async def load_deployment(client: Client, name: str) -> Deployment:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-        raise UnknownName("deployment", name, []) from error
+        raise UnknownName("deployment", name, await _names(client)) from error
     info = answer.worker_deployment_info
     builds = [summary.deployment_version.build_id for summary in info.version_summaries]
     described = [each for each in await asyncio.gather(*(_version(client, name, build) for build in builds)) if each]

@@ -16,7 +16,7 @@ from sagamesh.deployments.evidence import figures_of_calls, figures_of_tasks
 from sagamesh.deployments.judgement import Figures, Judgement, Limits, Verdict, judge
 from sagamesh.deployments.reader import load_deployment
 from sagamesh.deployments.rollback import roll_back
-from sagamesh.deployments.routing import check_ready, set_current, set_ramp
+from sagamesh.deployments.routing import check_ready, note_rolled_back, set_current, set_ramp, unset_current
 from sagamesh.errors import InvalidInput, Refused
 from sagamesh.failure import FieldProblem
 
@@ -81,7 +81,7 @@ async def ramp_out(client: Client, name: str, build: str, ramp: Ramp, tell: Call
 
     Raises:
         UnknownName: for a deployment or version that is not there.
-        Refused: `RolledBack` with the reason; else as `set_ramp`.
+        Refused: `RolledBack` with the reason, `NotRolledBack` when that was impossible; else as `set_ramp`.
         ServerUnreachable: when the server does not answer; the share stays as it is.
     """
     deployment = await load_deployment(client, name)
@@ -98,7 +98,10 @@ async def ramp_out(client: Client, name: str, build: str, ramp: Ramp, tell: Call
             verdict = await _watch(client, deployment, build, old, ramp, began)
         if verdict.judgement is not Judgement.GOOD:
             await _take_back(client, name, build, old, verdict.reason)
-            raise Refused("RolledBack", f"{build} was taken back, {old or 'the rest'} has everything: {verdict.reason}")
+            raise Refused(
+                "RolledBack",
+                f"{build} was taken back, {old or 'whoever has no version'} has everything: {verdict.reason}",
+            )
         tell(f"{build} at {percent:g} %: {verdict.reason}")
     tell(f"{build} is current; {old} drains" if old else f"{build} is current")
 
@@ -162,7 +165,13 @@ async def _figures(
 
 async def _take_back(client: Client, name: str, build: str, old: str | None, reason: str) -> None:
     deployment = await load_deployment(client, name)
-    if deployment.ramping == build:
-        await roll_back(client, name, reason)
-    elif deployment.current == build and old is not None:
-        await roll_back(client, name, reason, to=old)
+    try:
+        if deployment.ramping == build:
+            await roll_back(client, name, reason)
+        elif deployment.current == build and old is not None:
+            await roll_back(client, name, reason, to=old)
+        elif deployment.current == build:
+            await unset_current(client, deployment)
+            await note_rolled_back(client, deployment, build, reason)
+    except Refused as error:
+        raise Refused("NotRolledBack", f"{build} does badly ({reason}), but cannot be taken back: {error}") from error

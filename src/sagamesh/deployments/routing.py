@@ -23,7 +23,7 @@ from sagamesh.deployments.reader import ROLLED_BACK
 from sagamesh.errors import Refused
 from sagamesh.reply import reply
 
-__all__ = ["check_ready", "delete", "note_rolled_back", "set_current", "set_ramp", "unset_ramp"]
+__all__ = ["check_ready", "delete", "note_rolled_back", "set_current", "set_ramp", "unset_current", "unset_ramp"]
 
 T = TypeVar("T")
 
@@ -56,15 +56,17 @@ async def set_current(client: Client, deployment: Deployment, build: str) -> Non
         ServerUnreachable: when the server does not answer.
     """
     check_ready(deployment, build)
-    request = SetWorkerDeploymentCurrentVersionRequest(
-        namespace=client.namespace,
-        deployment_name=deployment.name,
-        build_id=build,
-        conflict_token=deployment.token,
-        identity=client.identity,
-    )
-    await _changed(lambda: reply(client, client.workflow_service.set_worker_deployment_current_version(request)))
+    await _current(client, deployment, build)
     await note_rolled_back(client, deployment, build, "")
+
+
+async def unset_current(client: Client, deployment: Deployment) -> None:
+    """Let unversioned workers have everything that is not pinned.
+
+    Raises:
+        Refused: `Changed`, `Managed`; ServerUnreachable: as `set_current`.
+    """
+    await _current(client, deployment, "")
 
 
 async def set_ramp(client: Client, deployment: Deployment, build: str, percent: float) -> None:
@@ -139,6 +141,17 @@ async def note_rolled_back(client: Client, deployment: Deployment, build: str, r
     )
     service = client.workflow_service
     await patiently(lambda: reply(client, service.update_worker_deployment_version_metadata(request)))
+
+
+async def _current(client: Client, deployment: Deployment, build: str) -> None:
+    request = SetWorkerDeploymentCurrentVersionRequest(
+        namespace=client.namespace,
+        deployment_name=deployment.name,
+        build_id=build,
+        conflict_token=deployment.token,
+        identity=client.identity,
+    )
+    await _changed(lambda: reply(client, client.workflow_service.set_worker_deployment_current_version(request)))
 
 
 async def _ramp(client: Client, deployment: Deployment, build: str, percent: float) -> None:
