@@ -15,10 +15,7 @@ from temporalio import client as temporal
 from temporalio.testing import WorkflowEnvironment
 
 from sagamesh import Client, Mesh, Pool
-from sagamesh.attributes import SEARCH_ATTRIBUTES
-from sagamesh.stack.dynamic_config import DYNAMIC_CONFIG
-from sagamesh.testing import served
-from sagamesh.testing.environment import binary
+from sagamesh.testing import dev_server, served
 from tests.support.outages import Asking, Provider, agents, asking, plugin, process
 
 _SHORT = "limit.historyCount.suggestContinueAsNew=60"
@@ -28,15 +25,7 @@ _SHORT = "limit.historyCount.suggestContinueAsNew=60"
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     """The server."""
-    settings = [word for setting in (*DYNAMIC_CONFIG, _SHORT) for word in ("--dynamic-config-value", setting)]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal", "sagamesh[stack]"),
-        dev_server_log_level="error",
-        dev_server_extra_args=settings,
-        ip="127.0.0.1",
-        plugins=[plugin],
-        search_attributes=SEARCH_ATTRIBUTES,
-    ) as started:
+    async with dev_server(plugin, settings=[_SHORT]) as started:
         yield started
 
 

@@ -11,14 +11,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from temporalio import client as temporal
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from sagamesh import Client, Mesh, Pool, SagameshPlugin
-from sagamesh.attributes import SEARCH_ATTRIBUTES
-from sagamesh.stack.dynamic_config import DYNAMIC_CONFIG
-from sagamesh.testing import served
-from sagamesh.testing.environment import binary
+from sagamesh.testing import dev_server, served
 from tests.locks import tasks
 from tests.locks.tasks import Entry, Seen
 
@@ -79,18 +75,9 @@ def place(the_place: Place) -> Place:
 async def contended(the_place: Place) -> AsyncIterator[Client]:
     """A client of a server on which tasks, the place and the framework's own parts are served."""
     plugin = SagameshPlugin(passthrough=("tests",))
-    settings = [*DYNAMIC_CONFIG, f"limit.historyCount.suggestContinueAsNew={EVENTS}"]
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal", "sagamesh[stack]"),
-        dev_server_log_level="error",
-        dev_server_extra_args=[word for value in settings for word in ("--dynamic-config-value", value)],
-        ip="127.0.0.1",
-        plugins=[plugin],
-        search_attributes=SEARCH_ATTRIBUTES,
-    )
     pool = Pool(tasks.place, slots=100).serve(tasks.enter, the_place.enter).serve(tasks.leave, the_place.leave)
     pool.serve(tasks.visit, the_place.visit)
-    async with environment:
+    async with dev_server(plugin, settings=[f"limit.historyCount.suggestContinueAsNew={EVENTS}"]) as environment:
         client: temporal.Client = environment.client
         hosts: list[Any] = [
             Worker(client, task_queue="turns", workflows=tasks.FLOWS),
