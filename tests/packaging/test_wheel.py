@@ -37,7 +37,8 @@ def test_it_imports_with_its_core_dependencies_alone(wheel: Path, tmp_path: Path
     # Not an installation, but the same: the wheel's files first, and every extra's package hidden.
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    extras = ("typer", "rich", "psutil", "sqlalchemy", "httpx", "aiosmtplib", "starlette", "uvicorn", "uvloop")
+    extras = ["typer", "rich", "psutil", "sqlalchemy", "httpx", "aiosmtplib", "starlette", "uvicorn", "uvloop"]
+    extras += ["opentelemetry", "pythonjsonlogger"]
     program = f"""
 import sys
 for name in {extras!r}:

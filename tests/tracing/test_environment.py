@@ -78,3 +78,17 @@ print(config["interceptors"], [name for name in sys.modules if name.startswith("
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env={})
 
     assert ran.stdout == "[] []\n"
+
+
+def test_what_is_not_installed_stops_nobody() -> None:
+    program = """
+import sys
+sys.modules["opentelemetry"] = None
+from sagamesh.tracing.switch import trace_client
+print(trace_client())
+"""
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": HERE}
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+
+    assert ran.stdout == "()\n"
+    assert "install sagamesh[tracing]" in ran.stderr

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from sagamesh.errors import TaskFailed
+from sagamesh.errors import InvalidInput, TaskFailed
 from sagamesh.json_lines import JsonLines
-from sagamesh.logs import Lines
+from sagamesh.logs import Lines, keep_logs
+from sagamesh.settings import WorkerSettings
 from tests.health.conftest import Process
 from tests.support.clerks import Errand, errand
 from tests.tracing.conftest import World
@@ -134,3 +135,11 @@ def test_an_error_is_a_field() -> None:
 
 def test_elsewhere_a_line_is_only_a_line() -> None:
     assert Lines("%(levelname)s %(message)s").format(record("ready")) == "INFO ready"
+
+
+def test_json_without_what_writes_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sagamesh.json_lines")
+    monkeypatch.setitem(sys.modules, "pythonjsonlogger.core", None)
+
+    with pytest.raises(InvalidInput, match=r"SAGAMESH_LOG_FORMAT: json needs sagamesh\[logs\]"):
+        keep_logs(WorkerSettings(log_format="json"))
