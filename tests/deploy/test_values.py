@@ -211,7 +211,7 @@ def test_an_evaluation_server_is_what_the_pools_then_use(chart: Chart) -> None:
 
 @pytest.mark.parametrize("strategy", ["Manual", "AllAtOnce", "Progressive"])
 def test_a_version_takes_over_as_the_values_say(chart: Chart, strategy: str) -> None:
-    versioned = {"enabled": True, "strategy": strategy, "gate": {"workflowType": "Canary"}}
+    versioned = {"enabled": True, "strategy": strategy, "gate": {"workflowType": "Canary", "input": {"to": "ada"}}}
     objects = chart.render(values={"agents": [AGENT, TASKS], "versioned": versioned})
     rollouts = {name: spec["rollout"] for name, spec in of_kind(objects, "WorkerDeployment").items()}
     progressive = strategy == "Progressive"
@@ -220,7 +220,7 @@ def test_a_version_takes_over_as_the_values_say(chart: Chart, strategy: str) -> 
         assert [step["rampPercentage"] for step in rollout.get("steps", [])] == ([10, 50] if progressive else [])
     # An agent's workers host no task, so the gate's would wait there for ever.
     assert "gate" not in rollouts["shop-sagamesh-stock"]
-    assert rollouts["shop-sagamesh-orders"]["gate"] == {"workflowType": "Canary"}
+    assert rollouts["shop-sagamesh-orders"]["gate"] == {"workflowType": "Canary", "input": {"to": "ada"}}
 
 
 def test_a_rollout_has_the_new_worker_poll_before_the_old_one_stops(chart: Chart) -> None:
