@@ -141,6 +141,24 @@ def test_the_command_without_a_stack(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_command(scripts: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(scripts.folder)
+    monkeypatch.setenv("SAGAMESH_DIR", str(scripts.place.folder))
+    scripts.up(SERVER, [("stock", "pool", "plain"), ("mail", "pool", "once")], start=1.0)
+    old = scripts.pid_of("stock")
+    assert execute(["restart", "stock"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "Restarted 1 process of stock.\n"
+    assert f"stock          process {scripts.pid_of('stock')} took the place of {old} after" in said.err
+    assert execute(["restart", "stok"]) == 2
+    assert "did you mean stock?" in capsys.readouterr().err
+    assert execute(["restart"]) == 1
+    said = capsys.readouterr()
+    assert "error: mail (next) not ready after 1 s" in said.err
+    assert "the process that runs goes on" in said.err
+    assert said.out == ""
+
+
 def test_a_supervisor_that_does_not_hear_is_said_to(scripts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sagamesh.stack.restart._UNHEARD", 0.2)
     scripts.up(SERVER, AGENTS)
