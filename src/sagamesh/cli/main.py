@@ -111,6 +111,8 @@ def run() -> NoReturn:
 
     The process ends without the interpreter's own exit, during which the Temporal SDK's threads may abort it.
     """
+    # Said once and shortly at the end, instead of by the exporter for each of its tries; a worker has it log again.
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
     code = execute(sys.argv[1:])
     _send_spans()
     for stream in (sys.stdout, sys.stderr):
@@ -129,7 +131,5 @@ def _send_spans() -> None:
     provider = sys.modules.get("sagamesh.tracing.provider")
     if provider is None:
         return  # nothing was traced
-    # Said once and shortly here, instead of by the exporter for each of its tries.
-    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     if not provider.sent(_SPANS_WITHIN):
         sys.stderr.write("warning: the traces could not be sent to where OTEL_EXPORTER_OTLP_ENDPOINT says\n")
