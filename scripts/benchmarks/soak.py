@@ -48,7 +48,7 @@ class Sample:
 async def measure(folder: Path, *, minutes: float, rate: float, in_flight: int, noop: bool) -> Report:
     """Send orders at a steady rate, and look at each pool again and again.
 
-    - `rate`: orders a second; fewer where `in_flight` of them do not end in time.
+    - `rate`: orders a second; fewer where `in_flight` of them have not ended when the next is due.
 
     Raises:
         BenchFailed: when an order ends otherwise than it must, or a process ends.
@@ -66,21 +66,23 @@ async def measure(folder: Path, *, minutes: float, rate: float, in_flight: int, 
         print(
             f"{orders:,} orders in {minutes:g} min, {len(samples)} pools looked at every {every:.0f} s ...", flush=True
         )
-        watching = asyncio.create_task(_watch(subject.pools, samples, every))
+        pace = _Pace(subject.job, rate, minutes * 60)
+        watching = asyncio.create_task(_watch(subject.pools, samples, every, pace))
         try:
-            load = await run_load(_paced(subject.job, rate), fleet, range(orders), in_flight=in_flight)
+            await run_load(pace.job, fleet, range(orders), in_flight=in_flight)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
         await subject.audit()
+    reached = pace.ended / (minutes * 60)
     trends = {name: _trends(seen) for name, seen in samples.items()}
     worst = {what: max(found[what].slope for found in trends.values()) for what in ("memory", "files", "threads")}
     return Report(
         bench="soak",
         rows=[
-            f"{orders:,} orders, all with the right outcome, {load.throughput:.1f} a second for "
-            f"{load.seconds / 60:.1f} min (load average before: {busy:.1f}); after the first third:",
+            f"{pace.ended:,} orders, all with the right outcome, {reached:.1f} a second for "
+            f"{minutes:g} min (load average before: {busy:.1f}); after the first third:",
             f"{'pool':<16}{'MiB':>8}{'MiB an hour':>30}{'files':>8}{'an hour':>10}{'threads':>10}{'an hour':>10}",
             *(_row(name, samples[name][-1], found) for name, found in trends.items()),
         ],
@@ -88,8 +90,8 @@ async def measure(folder: Path, *, minutes: float, rate: float, in_flight: int, 
         document={
             **machine(),
             "minutes": minutes,
-            "orders": orders,
-            "rate": load.throughput,
+            "orders": pace.ended,
+            "rate": reached,
             "agents": "noop" if noop else "real",
             "load_average": busy,
             "an_hour": {
@@ -104,22 +106,37 @@ async def measure(folder: Path, *, minutes: float, rate: float, in_flight: int, 
     )
 
 
-def _paced(job: Job, rate: float) -> Job:
-    """The job, begun not before its turn."""
-    begun = time.perf_counter()
+class _Pace:
+    """Begins jobs at a rate, for a time: on a machine that cannot keep up, what is not begun by its end is left out."""
 
-    async def paced(number: int) -> None:
-        await asyncio.sleep(begun + number / rate - time.perf_counter())
-        await job(number)
+    def __init__(self, job: Job, rate: float, seconds: float) -> None:
+        self.ended = 0
+        self._job = job
+        self._rate = rate
+        self._seconds = seconds
+        self._begun = time.perf_counter()
 
-    return paced
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the begin."""
+        return time.perf_counter() - self._begun
+
+    async def job(self, number: int) -> None:
+        await asyncio.sleep(number / self._rate - self.elapsed)
+        if self.elapsed <= self._seconds:
+            await self._job(number)
+            self.ended += 1
 
 
-async def _watch(pools: Mapping[str, int], samples: Mapping[str, list[Sample]], every: float) -> None:
+async def _watch(pools: Mapping[str, int], samples: Mapping[str, list[Sample]], every: float, pace: _Pace) -> None:
     processes = {name: psutil.Process(pid) for name, pid in pools.items()}
-    begun = time.perf_counter()
+    told = 0
     while True:
-        hours = (time.perf_counter() - begun) / 3600
+        hours = pace.elapsed / 3600
+        if hours * 60 >= told + 1:
+            told = int(hours * 60)
+            resident = ", ".join(f"{name} {seen[-1].memory:.0f}" for name, seen in samples.items())
+            print(f"{told:>4} min {pace.ended:>8,} orders   MiB: {resident}", flush=True)
         for name, process in processes.items():
             with process.oneshot():
                 memory = process.memory_info().rss / 2**20
