@@ -35,6 +35,13 @@ def pytest_configure() -> None:
             signal.signal(number, lambda *_: None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run a folder's tests of whole stacks in one process: many share a stack, and no two of them should be at work."""
+    for item in items:
+        if item.get_closest_marker("stack") is not None:
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 _LIMIT = Decimal(100)
 """Up to which total the faked users may order without asking."""
 

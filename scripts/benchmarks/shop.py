@@ -20,6 +20,7 @@ from mesh_workers import app
 from mesh_workers.audit import EndedOrder, Sources, audit
 from sagamesh import Client
 from sagamesh.errors import TaskFailed
+from sagamesh.load.check import pool_environment
 from sagamesh.stack.place import Place
 from sagamesh.stack.state import Phase, StackState, load
 
@@ -61,10 +62,9 @@ _KINDS = (
 class Shop:
     """A running stack and the orders that were sent to it."""
 
-    def __init__(self, folder: Path, state: StackState, client: Client, *, inline: bool, idle: bool) -> None:
+    def __init__(self, state: StackState, client: Client, *, inline: bool, idle: bool) -> None:
         self._inline = inline
         self._kinds = _KINDS[:1] if idle else _KINDS
-        self._folder = folder
         self._state = state
         self._client = client
         self._batch = uuid.uuid4().hex[:8]
@@ -95,7 +95,7 @@ class Shop:
                 raise BenchFailed(f"the stack is not ready after {_START:.0f} s")
             await asyncio.sleep(0.2)
         client = Client(await temporal.Client.connect(state.address, plugins=[app.plugin()]))
-        return cls(place.folder, state, client, inline=inline, idle=idle)
+        return cls(state, client, inline=inline, idle=idle)
 
     @property
     def pools(self) -> dict[str, int]:
@@ -140,15 +140,6 @@ class Shop:
         Raises:
             BenchFailed: with what does not fit.
         """
-        helpers = [part for part in self._state.parts if part.kind == "helper"]
-        http = {part.name: f"http://127.0.0.1:{part.ports.get('http_port', part.ports['port'])}" for part in helpers}
-        found = await audit(
-            self._ended,
-            Sources(
-                gateway=http["gateway"],
-                mailbox=http["mailbox"],
-                inventory=f"sqlite+aiosqlite:///{self._folder / 'data' / 'inventory.db'}",
-            ),
-        )
+        found = await audit(self._ended, Sources.of(pool_environment(self._state)))
         if found.violations:
             raise BenchFailed("the books do not agree:\n" + "\n".join(found.violations[:20]))

@@ -68,12 +68,7 @@ def test_orders_survive_everything(stack: Stack) -> None:
 async def test_the_check_sees_what_is_wrong(stack: Stack) -> None:
     request = one_line()
     paid = OrderResult(order_id="o", payment_id="p", reservation_id="r", total=request.money, notified=True)
-    sources = stack.sources
-    environment = {
-        "SAGAMESH_PAYMENT_URL": sources.gateway,
-        "SAGAMESH_MAIL_SANDBOX": sources.mailbox,
-        "SAGAMESH_INVENTORY_DATABASE": sources.inventory,
-    }
+    environment = stack.pool_environment
     assert await check([Ended("never-sent", "book", request, "Declined")], environment) == []
     assert await check([Ended("never-sent", "book", request, "completed", paid)], environment) == [
         "never-sent: the gateway kept 0 minor units, should be 1250",

@@ -120,7 +120,8 @@ def test_a_part_that_is_killed_while_it_starts_is_tried_again(scripts: Any, unti
 
 def test_what_does_not_stop_when_asked_to_is_killed(scripts: Any) -> None:
     # That this takes 15 seconds at most is promised by Timing.stop_by, which a table test holds.
-    scripts.up([("server", "server", "stubborn")], [("gateway", "helper", "stubborn")], [("agent", "pool", "stubborn")])
+    parts = [[("server", "server", "stubborn")], [("gateway", "helper", "stubborn")], [("agent", "pool", "stubborn")]]
+    scripts.up(*parts, stop_by={"pool": 0.5, "helper": 0.5, "server": 0.5})
     scripts.send(signal.SIGTERM)
     assert scripts.ended() == 0
     assert scripts.processes() == []

@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 
 from mesh_workers.audit import Sources
+from sagamesh.load.check import pool_environment
+from sagamesh.stack.place import Place
+from sagamesh.stack.state import load
 
 ROOT = Path(__file__).parents[2]
 SAGAMESH = str(Path(sys.executable).parent / "sagamesh")
@@ -83,13 +86,14 @@ class Stack:
             await asyncio.sleep(0.1)
 
     @property
+    def pool_environment(self) -> dict[str, str]:
+        """The environment of its pools."""
+        return pool_environment(load(Place(root=ROOT, folder=self.folder)))
+
+    @property
     def sources(self) -> Sources:
-        ports = {part["name"]: part["ports"] for part in self.state()["parts"]}
-        return Sources(
-            gateway=f"http://127.0.0.1:{ports['gateway']['port']}",
-            mailbox=f"http://127.0.0.1:{ports['mailbox']['http_port']}",
-            inventory=f"sqlite+aiosqlite:///{self.folder / 'data' / 'inventory.db'}",
-        )
+        """Where its books are, as its pools know it."""
+        return Sources.of(self.pool_environment)
 
 
 @pytest.fixture(params=[False, True], ids=["pools", "inline"])
