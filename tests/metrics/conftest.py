@@ -31,6 +31,9 @@ SCRAPE_CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 NAMESPACE = "shop"
 """What Kubernetes would say of these processes. It hides the engine's own label of that name."""
 
+START = 300.0
+"""Seconds that the processes may take to start, five at once on a machine that may have other things to do."""
+
 COMPLETED = 24
 DECLINED = 3
 
@@ -112,7 +115,11 @@ async def _processes(fleet: Fleet, folder: Path, gateway: Sandbox, mailbox: Mail
         "orders-0": fleet.start("orders", **settings),
         "orders-1": fleet.start("orders", **settings),
     }
-    await asyncio.gather(*(process.says("/readyz", 200) for process in processes.values()))
+    async with asyncio.timeout(START):
+        for process in processes.values():
+            while (await process.get("/readyz"))[0] != httpx.codes.OK:
+                assert process.popen.poll() is None, process.log
+                await asyncio.sleep(0.05)
     return processes
 
 

@@ -23,7 +23,7 @@ SELECTORS = sorted(
     }
 )
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("selector", SELECTORS)

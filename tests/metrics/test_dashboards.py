@@ -80,7 +80,7 @@ def test_a_dashboard_is_whole(path: Path) -> None:
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("query", queries())
 def test_every_panel_shows_something(shop: Shop, query: str) -> None:
     for name, value in VARIABLES.items():
@@ -93,7 +93,7 @@ def test_every_panel_shows_something(shop: Shop, query: str) -> None:
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_there_is_something_to_choose_from(shop: Shop) -> None:
     asked = {
         variable["query"]

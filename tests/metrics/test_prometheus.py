@@ -14,7 +14,7 @@ from sagamesh.stack.ports import listens
 from tests.metrics.conftest import COMPLETED, DECLINED, SCRAPE_CONFIGURATION, Shop
 from tests.support.prometheus import promtool
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

@@ -20,7 +20,8 @@ from sagamesh.stack.ports import LOOPBACK, free_port
 
 __all__ = ["Prometheus", "Sample", "alertmanager", "program", "promtool", "running"]
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
+"""Seconds after which something that a test waits for has not happened. Far more than anything takes."""
 _TRIES: Final = 3
 
 
