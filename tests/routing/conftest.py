@@ -13,11 +13,13 @@ from temporalio import client as temporal
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import RateLimit
 from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
+from temporalio.worker import Replayer
 
 from sagamesh import Agent, BusinessError, Client, Pool, SagameshPlugin, current_call
 from sagamesh.discovery import describe_queue
 from sagamesh.testing import dev_server, served
 from tests.support.routing import routing_pool
+from tests.support.script import Gate
 from tests.support.zones import Count, Empty, Goods, Routed, Taken, count, counted, mesh, release, reserve, routed
 
 
@@ -60,22 +62,59 @@ class Depots:
 
         return Pool(agent, slots=slots).serve(reserve, take).serve(release, give_back).serve(count, tell)
 
+    def hold(self, agent: Agent) -> Gate:
+        """Where the calls of this zone stop before they take anything."""
+        gate = Gate()
+
+        async def stop(queue: str) -> None:
+            if queue == agent.queue:
+                await gate()
+
+        self.before = stop
+        return gate
+
     @asynccontextmanager
-    async def mortal(self, pool: Pool) -> AsyncIterator[Callable[[], None]]:
-        """Serve while the block runs, or until the function is called: then the process is as good as dead."""
+    async def dying_at_work(self, agent: Agent) -> AsyncIterator[asyncio.Event]:
+        """Serve this zone until a call has begun there, which the event says: then the process is as good as dead."""
+        pool = self.pool(agent)
         pool.configure(slots=10, grace=timedelta(0))
         workers = pool.workers(self.temporal)
+        begun = asyncio.Event()
         dying: list[asyncio.Task[None]] = []
 
-        def die() -> None:
-            dying.extend(asyncio.create_task(worker.shutdown()) for worker in workers)
+        async def die_in(queue: str) -> None:
+            if queue == agent.queue and not begun.is_set():
+                begun.set()
+                dying.extend(asyncio.create_task(worker.shutdown()) for worker in workers)
+                await asyncio.sleep(60)
 
+        self.before = die_in
         running = [asyncio.create_task(worker.run()) for worker in workers]
         try:
-            yield die
+            yield begun
         finally:
             await asyncio.gather(*dying, *(worker.shutdown() for worker in workers))
             await asyncio.gather(*running)
+
+
+@dataclass
+class Started:
+    """The ids of a module's tasks, which its last test replays. By their ids, since the server's list lags behind."""
+
+    kind: str
+    ids: list[str] = field(default_factory=list)
+
+    def new_id(self) -> str:
+        """The id of one more."""
+        self.ids.append(f"{self.kind}-{len(self.ids)}")
+        return self.ids[-1]
+
+    async def replay(self, depots: Depots, workflow: type) -> int:
+        """Replay all of them; how many they were."""
+        replayer = Replayer(workflows=[workflow], plugins=[SagameshPlugin(passthrough=("tests",))])
+        for task_id in self.ids:
+            await replayer.replay_workflow(await depots.temporal.get_workflow_handle(task_id).fetch_history())
+        return len(self.ids)
 
 
 async def eventually_backlog(depots: Depots, queue: str, count: int) -> None:

@@ -60,28 +60,19 @@ PATHS = (
 async def record(client: Client, path: Course) -> WorkflowHistory:
     """Let one task go this path, and return its history."""
     depots = Depots(client)
-    begun = asyncio.Event()
-
-    async def die_in(queue: str) -> None:
-        if path.dies and queue == US.queue and not begun.is_set():
-            begun.set()
-            die()
-            await asyncio.sleep(60)
-
-    depots.before = die_in
     arg = path.task.takes.model_validate({"capability": "depot.reserve", "input": {"sku": "book"}, **path.asks})
     async with served(client.temporal, routing_pool(), depots.pool(EU), mesh=mesh), AsyncExitStack() as stack:
-        async with depots.mortal(depots.pool(US)) as die:
-            handle = await client.start(path.task, arg, id=path.name)
-            if path.dies:
-                await begun.wait()
-            else:
-                with suppress(TaskFailed):  # as some paths must; the caller looks at how it ended
-                    await handle.result()
         if path.dies:
+            async with depots.dying_at_work(US) as begun:
+                handle = await client.start(path.task, arg, id=path.name)
+                await begun.wait()
             while not depots.log:  # noqa: ASYNC110  # the next bidder serves it before the dead one is back
                 await asyncio.sleep(0.05)
             await stack.enter_async_context(served(client.temporal, depots.pool(US)))
+        else:
+            await stack.enter_async_context(served(client.temporal, depots.pool(US)))
+            handle = await client.start(path.task, arg, id=path.name)
+        with suppress(TaskFailed):  # as some paths must; the caller looks at how it ended
             await handle.result()
         return await client.temporal.get_workflow_handle(handle.id).fetch_history()
 

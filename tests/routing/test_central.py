@@ -6,9 +6,8 @@ import asyncio
 import re
 
 import pytest
-from temporalio.worker import Replayer
 
-from sagamesh import SagameshPlugin
+from sagamesh import TaskHandle
 from sagamesh.errors import TaskFailed
 from sagamesh.failure import Failure
 from sagamesh.routing import CentralRequest, CentralResult, Reason, central
@@ -16,26 +15,24 @@ from sagamesh.routing.coordinator import Central
 from sagamesh.routing.explanation import Explanation
 from sagamesh.testing import served
 from tests.routing import depot
-from tests.routing.conftest import Depots, eventually_backlog, set_rate
+from tests.routing.conftest import Depots, Started, eventually_backlog, set_rate
 from tests.support.zones import EU, US
 
 # On one server, in one process: the last test replays what the others have left there.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("central")]
-_started: list[str] = []
-
-
-def _new_id() -> str:
-    """The id of one more task, which the last test replays."""
-    _started.append(f"central-{len(_started)}")
-    return _started[-1]
+_started = Started("central")
 
 
 def request(capability: str = "depot.reserve", **more: object) -> CentralRequest:
     return CentralRequest.model_validate({"capability": capability, "input": {"sku": "book"}, **more})
 
 
+async def begin(depots: Depots, asked: CentralRequest) -> TaskHandle[CentralResult]:
+    return await depots.client.start(central, asked, id=_started.new_id())
+
+
 async def start(depots: Depots, asked: CentralRequest) -> CentralResult:
-    return await (await depots.client.start(central, asked, id=_new_id())).result()
+    return await (await begin(depots, asked)).result()
 
 
 async def failure(depots: Depots, asked: CentralRequest) -> Failure:
@@ -82,28 +79,22 @@ async def test_a_short_name_means_whoever_takes_the_input(depots: Depots) -> Non
 
 async def test_while_all_are_busy_it_waits_in_line(depots: Depots) -> None:
     """One slot, one call in it, and more that wait: the server's own backlog says that there is no room."""
-    room, taken = asyncio.Event(), asyncio.Event()
-
-    async def hold(_: str) -> None:
-        taken.set()
-        await room.wait()
-
-    depots.before = hold
+    room = depots.hold(EU)
     need = {"zones": ["eu"], "most_waiting": 1000}
     async with served(depots.temporal, depots.pool(EU, slots=1)):
         crowd = [
             await depots.client.start(central, request(need=need, start_seconds=600), id=f"crowd-{n}") for n in range(4)
         ]
-        await taken.wait()
+        await room.reached()
         await eventually_backlog(depots, "depot.eu", 3)
         only = {"zones": ["eu"], "most_waiting": 0}
         refused = await failure(depots, request(need=only, wait_seconds=1))
-        waiting = await depots.client.start(central, request(need=only, wait_seconds=120), id=_new_id())
+        waiting = await begin(depots, request(need=only, wait_seconds=120))
         explained: tuple[Explanation, ...] = ()
         while not explained or explained[0].state != "waiting":
             explained = await waiting.explain()
             await asyncio.sleep(0.05)
-        room.set()
+        room.open()
         result = await waiting.result()
         for each in crowd:
             await each.result()
@@ -134,7 +125,7 @@ async def test_a_call_that_nobody_begins_is_routed_again(depots: Depots) -> None
     """The server takes a worker for alive for a minute after its last question; the call finds that out earlier."""
     doomed = await depot.started(depots, US)
     try:
-        await start(depots, request(need={"zones": ["us"]}, wait_seconds=30))
+        await start(depots, request(need={"zones": ["us"]}, wait_seconds=60, start_seconds=60))
     finally:
         doomed.kill()  # one that stops in order would say so
         await doomed.wait()
@@ -147,19 +138,10 @@ async def test_a_call_that_nobody_begins_is_routed_again(depots: Depots) -> None
 
 
 async def test_a_call_that_may_have_begun_stays_with_its_agent(depots: Depots) -> None:
-    begun = asyncio.Event()
-
-    async def die_in(_: str) -> None:
-        if not begun.is_set():
-            begun.set()
-            die()
-            await asyncio.sleep(60)
-
-    depots.before = die_in
     async with served(depots.temporal, depots.pool(EU)):
-        async with depots.mortal(depots.pool(US)) as die:
+        async with depots.dying_at_work(US) as begun:
             asked = request(need={"zones": ["us", "eu"]}, start_seconds=1)
-            handle = await depots.client.start(central, asked, id=_new_id())
+            handle = await begin(depots, asked)
             await begun.wait()
         await asyncio.sleep(2)  # longer than the call may wait to be begun
         assert depots.log == []
@@ -170,8 +152,4 @@ async def test_a_call_that_may_have_begun_stays_with_its_agent(depots: Depots) -
 
 
 async def test_all_of_them_replay(depots: Depots) -> None:
-    replayer = Replayer(workflows=[Central], plugins=[SagameshPlugin(passthrough=("tests",))])
-    # By their ids: the server's list lags behind.
-    for task_id in _started:
-        await replayer.replay_workflow(await depots.temporal.get_workflow_handle(task_id).fetch_history())
-    assert len(_started) >= 5
+    assert await _started.replay(depots, Central) >= 5

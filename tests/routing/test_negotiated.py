@@ -8,26 +8,20 @@ from datetime import timedelta
 
 import pytest
 from temporalio import activity
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Worker
 
-from sagamesh import SagameshPlugin
+from sagamesh import TaskHandle
 from sagamesh.errors import TaskCancelled, TaskFailed
 from sagamesh.routing import Bid, Decision, NegotiatedRequest, NegotiatedResult, Offer, negotiated
 from sagamesh.routing.negotiation import Negotiated
 from sagamesh.status import StepState
 from sagamesh.testing import served
-from tests.routing.conftest import Depots
+from tests.routing.conftest import Depots, Started
 from tests.support.zones import EU, US
 
 # On one server, in one process: the last test replays what the others have left there.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("negotiated")]
-_started: list[str] = []
-
-
-def _new_id() -> str:
-    """The id of one more task, which the last test replays."""
-    _started.append(f"negotiated-{len(_started)}")
-    return _started[-1]
+_started = Started("negotiated")
 
 
 def request(**more: object) -> NegotiatedRequest:
@@ -36,8 +30,12 @@ def request(**more: object) -> NegotiatedRequest:
     )
 
 
+async def begin(depots: Depots, asked: NegotiatedRequest) -> TaskHandle[NegotiatedResult]:
+    return await depots.client.start(negotiated, asked, id=_started.new_id())
+
+
 async def start(depots: Depots, asked: NegotiatedRequest) -> NegotiatedResult:
-    return await (await depots.client.start(negotiated, asked, id=_new_id())).result()
+    return await (await begin(depots, asked)).result()
 
 
 async def test_the_cheaper_bid_wins_and_the_other_is_told(depots: Depots) -> None:
@@ -61,20 +59,12 @@ async def test_explained(depots: Depots) -> None:
 
 
 async def test_who_is_too_busy_to_look_at_an_offer_does_not_get_the_call(depots: Depots) -> None:
-    release = asyncio.Event()
-    taken = asyncio.Event()
-
-    async def hold(queue: str) -> None:
-        if queue == "depot.us":
-            taken.set()
-            await release.wait()
-
-    depots.before = hold
+    gate = depots.hold(US)
     async with served(depots.temporal, depots.pool(EU), depots.pool(US, slots=1)):
-        first = await depots.client.start(negotiated, request(need={"zones": ["us"]}), id=_new_id())
-        await taken.wait()
+        first = await begin(depots, request(need={"zones": ["us"]}))
+        await gate.reached()
         result = await start(depots, request(bid_seconds=0.5))
-        release.set()
+        gate.open()
         assert (await first.result()).queue == "depot.us"
     assert result.queue == "depot.eu"
     assert [each.bid.queue for each in result.bids] == ["depot.eu"]
@@ -82,20 +72,13 @@ async def test_who_is_too_busy_to_look_at_an_offer_does_not_get_the_call(depots:
 
 
 async def test_when_nobody_bids_the_reasons_say_so(depots: Depots) -> None:
-    release = asyncio.Event()
-    taken = asyncio.Event()
-
-    async def hold(queue: str) -> None:
-        taken.set()
-        await release.wait()
-
-    depots.before = hold
+    gate = depots.hold(EU)
     async with served(depots.temporal, depots.pool(EU, slots=1)):
-        first = await depots.client.start(negotiated, request(need={"zones": ["eu"]}), id=_new_id())
-        await taken.wait()
+        first = await begin(depots, request(need={"zones": ["eu"]}))
+        await gate.reached()
         with pytest.raises(TaskFailed) as caught:
             await start(depots, request(need={"zones": ["eu"]}, bid_seconds=0.5, wait_seconds=0))
-        release.set()
+        gate.open()
         await first.result()
     failed = caught.value.failure
     assert failed.type == "NoRoute"
@@ -131,18 +114,9 @@ async def test_a_winner_that_dies_before_it_begins_is_replaced_without_an_undo(d
 
 
 async def test_a_winner_that_dies_at_work_is_undone_there_and_replaced_meanwhile(depots: Depots) -> None:
-    begun = asyncio.Event()
-
-    async def die_in(queue: str) -> None:
-        if queue == "depot.us" and not begun.is_set():
-            begun.set()
-            die()
-            await asyncio.sleep(60)
-
-    depots.before = die_in
     async with served(depots.temporal, depots.pool(EU)):
-        async with depots.mortal(depots.pool(US)) as die:
-            handle = await depots.client.start(negotiated, request(start_seconds=1, undo="release"), id=_new_id())
+        async with depots.dying_at_work(US) as begun:
+            handle = await begin(depots, request(start_seconds=1, undo="release"))
             await begun.wait()
         while not depots.log:  # the next bidder serves it while the undo still waits  # noqa: ASYNC110
             await asyncio.sleep(0.05)
@@ -157,18 +131,9 @@ async def test_a_winner_that_dies_at_work_is_undone_there_and_replaced_meanwhile
 
 
 async def test_without_an_undo_a_call_that_may_have_begun_stays_where_it_is(depots: Depots) -> None:
-    begun = asyncio.Event()
-
-    async def die_in(queue: str) -> None:
-        if queue == "depot.us" and not begun.is_set():
-            begun.set()
-            die()
-            await asyncio.sleep(60)
-
-    depots.before = die_in
     async with served(depots.temporal, depots.pool(EU)):
-        async with depots.mortal(depots.pool(US)) as die:
-            handle = await depots.client.start(negotiated, request(start_seconds=1), id=_new_id())
+        async with depots.dying_at_work(US) as begun:
+            handle = await begin(depots, request(start_seconds=1))
             await begun.wait()
         await asyncio.sleep(2)  # longer than the call may wait to be begun
         assert depots.log == []
@@ -197,19 +162,12 @@ async def test_an_undo_that_does_not_fit_is_refused_before_any_offer(depots: Dep
 
 
 async def test_a_cancel_while_the_call_runs_undoes_it(depots: Depots) -> None:
-    begun = asyncio.Event()
-    go_on = asyncio.Event()
-
-    async def hold(_: str) -> None:
-        begun.set()
-        await go_on.wait()
-
-    depots.before = hold
+    gate = depots.hold(US)
     async with served(depots.temporal, depots.pool(US)):
-        handle = await depots.client.start(negotiated, request(undo="release"), id=_new_id())
-        await begun.wait()
+        handle = await begin(depots, request(undo="release"))
+        await gate.reached()
         await depots.temporal.get_workflow_handle(handle.id).cancel()
-        go_on.set()  # it finishes in spite of the request
+        gate.open()  # it finishes in spite of the request
         with pytest.raises(TaskCancelled):
             await handle.result()
     assert depots.log == [("reserve", "depot.us", "depot.reserve"), ("release", "depot.us", "depot.reserve")]
@@ -217,21 +175,12 @@ async def test_a_cancel_while_the_call_runs_undoes_it(depots: Depots) -> None:
 
 async def test_on_a_worker_that_keeps_nothing_in_memory(depots: Depots, caplog: pytest.LogCaptureFixture) -> None:
     """Each step replays the task from its beginning, and what leaves memory undoes nothing."""
-    begun = asyncio.Event()
-
-    async def die_in(queue: str) -> None:
-        if queue == "depot.us" and not begun.is_set():
-            begun.set()
-            die()
-            await asyncio.sleep(60)
-
-    depots.before = die_in
     forgetful = replace(negotiated, queue="routing.replayed")
     hosting = Worker(depots.temporal, task_queue=forgetful.queue, workflows=[Negotiated], max_cached_workflows=0)
     async with hosting, served(depots.temporal, depots.pool(EU)):
-        async with depots.mortal(depots.pool(US)) as die:
+        async with depots.dying_at_work(US) as begun:
             asked = request(start_seconds=1, undo="release")
-            handle = await depots.client.start(forgetful, asked, id=_new_id())
+            handle = await depots.client.start(forgetful, asked, id=_started.new_id())
             await begun.wait()
         while not depots.log:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.05)
@@ -246,8 +195,4 @@ async def test_on_a_worker_that_keeps_nothing_in_memory(depots: Depots, caplog: 
 
 
 async def test_all_of_them_replay(depots: Depots) -> None:
-    replayer = Replayer(workflows=[Negotiated], plugins=[SagameshPlugin(passthrough=("tests",))])
-    # By their ids: the server's list lags behind.
-    for task_id in _started:
-        await replayer.replay_workflow(await depots.temporal.get_workflow_handle(task_id).fetch_history())
-    assert len(_started) >= 9
+    assert await _started.replay(depots, Negotiated) >= 9
