@@ -41,6 +41,10 @@ def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any
         ({"pools": {"orders": {"replicas": 3}}}, ["/pools/orders", "replicas"]),
         ({"pools": {"order": {"slots": 3}}}, ["pools: order is none of `agents`", "accounts", "orders"]),
         ({"pools": {"orders": {"scaling": {"mode": "hpa", "minReplicas": 11}}}}, ["orders", "minReplicas (11)"]),
+        (
+            {"pools": {"orders": {"scaling": {"mode": "keda", "keda": {"runningTasksOf": "orders"}}}}},
+            ["orders", "stopWhenIdle", "busySlots.prometheus"],
+        ),
         ({"image": {"tag": "latest"}}, ["image.tag", "latest"]),
         ({"temporal": {"tls": {"clientSecret": "c"}}}, ["temporal.tls.enabled is false"]),
         (
@@ -103,6 +107,19 @@ def test_keda_looks_at_the_kind_of_work_that_each_queue_has(chart: Chart) -> Non
         "shop-sagamesh-orders": [("orders", "workflow")],
     }
     assert of_kind(objects, "TriggerAuthentication") == {}
+
+
+def test_keda_stops_the_last_workers_only_where_it_is_told_to_and_not_amid_tasks(chart: Chart) -> None:
+    asked = {"scaling": {"mode": "keda", "keda": {"stopWhenIdle": True, "runningTasksOf": "orders"}}}
+    idle = of_kind(chart.render(values={"agents": [AGENT], "defaults": asked}), "ScaledObject")["shop-sagamesh-stock"]
+    assert (idle["idleReplicaCount"], idle["minReplicaCount"]) == (0, 2)
+    counts = {
+        (each["metadata"]["includeRunningWorkflowCount"], each["metadata"]["workflowTaskQueueForCount"])
+        for each in idle["triggers"]
+    }
+    assert counts == {("true", "orders")}
+    usual = of_kind(chart.render(values={"agents": [AGENT], "defaults": KEDA}), "ScaledObject")["shop-sagamesh-stock"]
+    assert "idleReplicaCount" not in usual
 
 
 def test_keda_counts_the_calls_that_run(chart: Chart) -> None:
