@@ -25,7 +25,7 @@ from sagamesh.errors import (
     TaskNotFound,
 )
 from sagamesh.status import Stage
-from tests.support import deeds, flows
+from tests.support import deeds, flows, questions
 from tests.support.deeds import Plan
 from tests.support.engine import Engine, eventually
 from tests.support.orders import order_request
@@ -136,7 +136,7 @@ async def test_a_failed_and_a_cancelled_task_are_told_apart(cached_engine: Engin
     assert not isinstance(caught.value, TaskCancelled)
     assert caught.value.task_id == task_id
 
-    asking = await cached_engine.start(flows.Asking.task, Plan())
+    asking = await cached_engine.start(questions.Asking.task, Plan())
     await asking.reaches(Stage.AWAITING_APPROVAL)
     await asking.handle.cancel()
     with pytest.raises(TaskCancelled):
@@ -144,7 +144,7 @@ async def test_a_failed_and_a_cancelled_task_are_told_apart(cached_engine: Engin
 
 
 async def test_a_task_that_was_terminated_has_failed(cached_engine: Engine) -> None:
-    running = await cached_engine.start(flows.Asking.task, Plan())
+    running = await cached_engine.start(questions.Asking.task, Plan())
     await running.temporal.terminate("by hand")
 
     with pytest.raises(TaskFailed) as caught:

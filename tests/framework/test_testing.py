@@ -11,7 +11,7 @@ from sagamesh import BusinessError, Client, Pool, SagameshPlugin
 from sagamesh.errors import DefinitionError, TaskFailed
 from sagamesh.testing import Fakes, served, time_skipping
 from sagamesh.testing.environment import binary
-from tests.support import deeds, flows
+from tests.support import deeds, flows, questions
 from tests.support.deeds import Deed, Done, Plan
 
 USER = accounts.User(user_id="ada", name="Ada", email="ada@example.org", approval_limit=Decimal(1))
@@ -26,10 +26,10 @@ async def test_days_pass_at_once_and_agents_answer_as_told() -> None:
     """One environment for all of it: starting it is what takes the time."""
     fakes = Fakes(deeds.works).on(deeds.first, Done(what="first")).on(deeds.undo_first, Done(what="undone"))
     plugin = SagameshPlugin(passthrough=("mesh_agents", "tests"))
-    tasks = Pool("deeds").host(flows.Asking.task, flows.Asking).host(flows.Chain.task, flows.Chain)
+    tasks = Pool("deeds").host(questions.Asking.task, questions.Asking).host(flows.Chain.task, flows.Chain)
     async with time_skipping(plugin) as environment, served(environment.client, fakes.pools(), tasks):
         client = Client(environment.client)
-        handle = await client.start(flows.Asking.task, Plan(approval_seconds=3 * 86400), id="a-1")
+        handle = await client.start(questions.Asking.task, Plan(approval_seconds=3 * 86400), id="a-1")
         with pytest.raises(TaskFailed) as unanswered:
             await handle.result()
 
@@ -43,7 +43,7 @@ async def test_days_pass_at_once_and_agents_answer_as_told() -> None:
     assert unanswered.value.failure.type == "ApprovalTimedOut"
     assert untold.value.failure.type == "NoWay"
     assert report.said == "without extra: NoFakeAnswer: " + nothing_said
-    assert [call.arg for call in fakes.called(deeds.finish)] == [flows.DEED]
+    assert [call.arg for call in fakes.called(deeds.finish)] == [deeds.DEED]
     assert [call.call.attempt for call in fakes.called(deeds.first)] == [1, 1, 1]
     assert fakes.called(deeds.third) == []
 

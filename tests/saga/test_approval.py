@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from sagamesh import BusinessError
 from sagamesh.errors import InvalidInput, Refused
 from sagamesh.status import ApprovalStatus, Stage, StepState
-from tests.support import deeds, flows
+from tests.support import deeds, flows, questions
 from tests.support.deeds import Plan
 from tests.support.engine import Engine, Running
 from tests.support.script import Act, Gate
@@ -25,7 +25,7 @@ class NoWay(BusinessError):
 
 
 async def waiting(engine: Engine, **plan: float) -> Running[deeds.Report]:
-    running = await engine.start(flows.Asking.task, Plan.model_validate(plan))
+    running = await engine.start(questions.Asking.task, Plan.model_validate(plan))
     await running.reaches(Stage.AWAITING_APPROVAL)
     return running
 
@@ -66,7 +66,7 @@ async def test_rejected(engine: Engine) -> None:
 
 
 async def test_unanswered(engine: Engine) -> None:
-    running = await engine.start(flows.Asking.task, Plan(approval_seconds=86400), skipping=True)
+    running = await engine.start(questions.Asking.task, Plan(approval_seconds=86400), skipping=True)
 
     failure = await running.failure()
 
@@ -89,7 +89,7 @@ async def test_answered_twice(engine: Engine, first: str, second: str) -> None:
     """The step after the answer is held, so the task still runs when the second answer comes."""
     task_id, gate = engine.new_id(), Gate()
     engine.script(task_id).on(deeds.finish, Act(before=gate)).on(deeds.undo_first, Act(before=gate))
-    running = await engine.start(flows.Asking.task, Plan(), id=task_id)
+    running = await engine.start(questions.Asking.task, Plan(), id=task_id)
     await running.reaches(Stage.AWAITING_APPROVAL)
     await getattr(running.handle, first)(by="ann")
 
@@ -121,7 +121,7 @@ async def test_answered_by_many_at_once_counts_one(engine: Engine) -> None:
 async def test_nobody_asked_yet(engine: Engine, answer: str) -> None:
     task_id, gate = engine.new_id(), Gate()
     engine.script(task_id).on(deeds.first, Act(before=gate))
-    running = await engine.start(flows.Asking.task, Plan(), id=task_id)
+    running = await engine.start(questions.Asking.task, Plan(), id=task_id)
     await gate.reached()
 
     with pytest.raises(Refused) as refused:
@@ -195,7 +195,7 @@ async def test_a_question_that_nobody_waits_for_any_more(engine: Engine) -> None
     task_id, step, undo = engine.new_id(), Gate(), Gate()
     script = engine.script(task_id).on(deeds.first, Act(NoWay("no way"), before=step))
     script.on(deeds.undo_first, Act(before=undo))
-    running = await engine.start(flows.AskingBeside.task, Plan(), id=task_id)
+    running = await engine.start(questions.AskingBeside.task, Plan(), id=task_id)
     await step.reached()
     await running.reaches(Stage.AWAITING_APPROVAL)
     step.open()
@@ -210,7 +210,7 @@ async def test_a_question_that_nobody_waits_for_any_more(engine: Engine) -> None
 
 
 async def test_two_questions_one_after_the_other(engine: Engine) -> None:
-    running = await engine.start(flows.AskingTwice.task, Plan())
+    running = await engine.start(questions.AskingTwice.task, Plan())
     await running.asked(1)
     await running.handle.approve(by="ann")
     await running.asked(2)
@@ -221,7 +221,7 @@ async def test_two_questions_one_after_the_other(engine: Engine) -> None:
 
 async def test_two_questions_at_once_are_put_one_after_the_other(engine: Engine) -> None:
     """One answer must not serve two questions, of which the approver saw one."""
-    running = await engine.start(flows.AskingTwiceAtOnce.task, Plan())
+    running = await engine.start(questions.AskingTwiceAtOnce.task, Plan())
     await running.asked(1)
     assert await running.question() == "may I?"
     await running.handle.approve(by="ann")

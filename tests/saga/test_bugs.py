@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from sagamesh import BusinessError, Task
-from tests.support import deeds, flows
+from tests.support import deeds, flows, pivots
 from tests.support.deeds import Plan, Switch
 from tests.support.engine import Engine, Running, eventually
 from tests.support.script import Act, Gate
@@ -98,16 +98,16 @@ async def test_a_saga_outside_a_task_is_refused_before_it_begins(engine: Engine)
 @pytest.mark.parametrize(
     ("flow", "message"),
     [
-        (flows.PivotBeside, "works.second still runs"),
-        (flows.AfterBlock, "block was left"),
-        (flows.TwoPivots, "a task has one pivot"),
-        (flows.TwoSagas, "past its point of no return"),
-        (flows.UndoAfterPivot, "has an undo"),
+        (pivots.PivotBeside, "works.second still runs"),
+        (pivots.AfterBlock, "block was left"),
+        (pivots.TwoPivots, "a task has one pivot"),
+        (pivots.TwoSagas, "past its point of no return"),
+        (pivots.UndoAfterPivot, "has an undo"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 async def test_what_could_not_be_undone_is_not_begun(
-    cached_engine: Engine, flow: type[flows.PivotBeside], message: str
+    cached_engine: Engine, flow: type[pivots.PivotBeside], message: str
 ) -> None:
     """Such code is wrong whatever happens, and is mended by a deployment, not by half an order."""
     running = await cached_engine.start(flow.task, Plan())

@@ -10,7 +10,7 @@ from temporalio.api.enums.v1 import EventType
 from sagamesh import BusinessError, Capability
 from sagamesh.errors import Refused
 from sagamesh.status import OperatorDecision, Stage
-from tests.support import deeds, flows
+from tests.support import deeds, flows, pivots, questions
 from tests.support.deeds import Plan
 from tests.support.engine import Engine, Running, eventually, serving
 from tests.support.script import Act, Gate
@@ -149,9 +149,9 @@ async def test_during_a_pivot_that_then_fails(engine: Engine) -> None:
     assert running.script.order[-2:] == ["works.undo_second", "works.undo_first"]
 
 
-@pytest.mark.parametrize("flow", [flows.AfterPivot, flows.SleepsAfterPivot, flows.GathersAfterPivot])
+@pytest.mark.parametrize("flow", [pivots.AfterPivot, pivots.SleepsAfterPivot, pivots.GathersAfterPivot])
 async def test_whatever_comes_after_the_pivot_is_not_reached_by_a_cancel(
-    engine: Engine, flow: type[flows.AfterPivot]
+    engine: Engine, flow: type[pivots.AfterPivot]
 ) -> None:
     task_id, gate = engine.new_id(), Gate()
     engine.script(task_id).on(deeds.second, Act(before=gate))
@@ -170,7 +170,7 @@ async def test_beside_a_pivot_is_refused(engine: Engine) -> None:
     """The attempt that runs beside the pivot is no way in for the cancel either."""
     task_id, gate = engine.new_id(), Gate()
     engine.script(task_id).on(deeds.finish, Act(before=gate)).on(deeds.extra, Act(before=gate))
-    running = await engine.start(flows.AttemptBesidePivot.task, Plan(), id=task_id)
+    running = await engine.start(pivots.AttemptBesidePivot.task, Plan(), id=task_id)
     await gate.reached()
     await running.scheduled("works.finish")
     with pytest.raises(Refused):
@@ -251,7 +251,7 @@ async def test_while_an_operator_is_waited_for(engine: Engine) -> None:
 
 
 async def test_during_an_approval(engine: Engine) -> None:
-    running = await engine.start(flows.Asking.task, Plan())
+    running = await engine.start(questions.Asking.task, Plan())
     await running.reaches(Stage.AWAITING_APPROVAL)
 
     await running.handle.cancel()

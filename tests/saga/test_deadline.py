@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import EventType
 
 from sagamesh import BusinessError, Capability
 from sagamesh.status import Stage
-from tests.support import deeds, flows
+from tests.support import deeds, flows, questions
 from tests.support.deeds import Plan
 from tests.support.engine import Engine
 from tests.support.script import Act, Gate
@@ -69,7 +69,7 @@ async def test_passing_while_a_step_waits_for_its_next_attempt(engine: Engine) -
 
 async def test_passing_while_an_approval_is_waited_for(engine: Engine) -> None:
     plan = Plan(deadline_seconds=3600, approval_seconds=7200)
-    running = await engine.start(flows.Asking.task, plan, skipping=True)
+    running = await engine.start(questions.Asking.task, plan, skipping=True)
 
     failure = await running.failure()
 
@@ -79,7 +79,7 @@ async def test_passing_while_an_approval_is_waited_for(engine: Engine) -> None:
 
 async def test_at_the_very_moment_of_the_approvals_own_end(engine: Engine) -> None:
     plan = Plan(deadline_seconds=3600, approval_seconds=3600)
-    running = await engine.start(flows.Asking.task, plan, skipping=True)
+    running = await engine.start(questions.Asking.task, plan, skipping=True)
 
     failure = await running.failure()
 

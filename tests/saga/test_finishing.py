@@ -12,7 +12,7 @@ from sagamesh.errors import Refused
 from sagamesh.failure import Failure
 from sagamesh.status import Stage, StepState
 from sagamesh.timeline import Kind
-from tests.support import deeds, flows
+from tests.support import deeds, flows, pivots
 from tests.support.deeds import Done, Plan
 from tests.support.engine import Engine, Running, eventually
 
@@ -29,7 +29,7 @@ async def unfinished(engine: Engine, *times: Exception, beside: bool = False) ->
     script = engine.script(task_id).on(deeds.second, *(times or (NoWay("not now"),)), Done(what="second"))
     if beside:
         script.on(deeds.third, NoWay("nor this"), Done(what="third"))
-    running = await engine.start(flows.Finishing.task, Plan(again=int(beside)), id=task_id)
+    running = await engine.start(pivots.Finishing.task, Plan(again=int(beside)), id=task_id)
     await running.reaches(Stage.NEEDS_OPERATOR)
     return running
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from sagamesh import Agent, Message, Retry, Task, hours, milliseconds, seconds
 
-__all__ = ["MANY", "ONCE", "Deed", "Done", "OddPlan", "Plan", "Report", "Switch", "Text", "works"]
+__all__ = ["DEED", "MANY", "ONCE", "Deed", "Done", "OddPlan", "Plan", "Report", "Switch", "Text", "works"]
 
 ONCE = Retry(attempts=1)
 MANY = Retry(attempts=3, first=milliseconds(10), most=milliseconds(10))
@@ -17,6 +18,9 @@ class Deed(Message):
 
     what: str = ""
     blob: str = ""
+
+
+DEED: Final = Deed(what="it")
 
 
 class Done(Message):

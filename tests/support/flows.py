@@ -12,10 +12,8 @@ from temporalio.exceptions import ActivityError
 
 from mesh_agents.order import OrderRequest
 from sagamesh import Capability, Saga, Task, TaskWorkflow
-from tests.support import deeds
-from tests.support.deeds import Deed, Done, OddPlan, Plan, Report, Switch, Text
-
-DEED: Final = Deed(what="it")
+from tests.support import deeds, pivots, questions
+from tests.support.deeds import DEED, Deed, Done, OddPlan, Plan, Report, Switch, Text
 
 
 @workflow.defn
@@ -221,69 +219,6 @@ class Impatient(TaskWorkflow):
 
 
 @workflow.defn
-class Asking(TaskWorkflow):
-    """Asks for approval between its steps."""
-
-    task = deeds.task("Asking")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga(deadline=plan.deadline) as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            answer = await saga.approval("may I?", within=timedelta(seconds=plan.approval_seconds))
-            await saga.pivot(deeds.finish, DEED)
-        return Report(said=f"{answer.by}: {answer.reason}")
-
-
-@workflow.defn
-class AskingBeside(TaskWorkflow):
-    """Asks in one branch while a step runs in the other."""
-
-    task = deeds.task("AskingBeside")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await asyncio.gather(
-                saga.approval("may I?", within=timedelta(hours=1)),
-                saga.step(deeds.first, DEED, undo=deeds.undo_first),
-            )
-        return Report(said="all")
-
-
-@workflow.defn
-class AskingTwiceAtOnce(TaskWorkflow):
-    """Asks two questions at once, which one answer cannot serve."""
-
-    task = deeds.task("AskingTwiceAtOnce")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            await asyncio.gather(
-                saga.approval("may I?", within=timedelta(hours=1)),
-                saga.approval("and this?", within=timedelta(hours=1)),
-            )
-        return Report(said="all")
-
-
-@workflow.defn
-class AskingTwice(TaskWorkflow):
-    """Asks two questions, one after the other."""
-
-    task = deeds.task("AskingTwice")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            one = await saga.approval("may I?", within=timedelta(hours=1))
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            two = await saga.approval("and this?", within=timedelta(hours=1))
-        return Report(said=f"{one.by}, {two.by}")
-
-
-@workflow.defn
 class Again(TaskWorkflow):
     """Continues as new inside the block, once."""
 
@@ -367,85 +302,6 @@ class Twice(TaskWorkflow):
 
 
 @workflow.defn
-class AfterPivot(TaskWorkflow):
-    """Has a step after its pivot, and waits a moment between them."""
-
-    task = deeds.task("AfterPivot")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            await saga.pivot(deeds.finish, DEED)
-            await saga.step(deeds.second, DEED)
-        return Report(said="all")
-
-
-@workflow.defn
-class Finishing(TaskWorkflow):
-    """Has one step after its pivot, or two side by side, and reports what they did."""
-
-    task = deeds.task("Finishing")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            await saga.pivot(deeds.finish, DEED)
-            steps = [saga.step(deeds.second, DEED)]
-            if plan.again:
-                steps.append(saga.step(deeds.third, DEED))
-            done = await asyncio.gather(*steps)
-        return Report(said=" ".join(each.what for each in done))
-
-
-@workflow.defn
-class SleepsAfterPivot(TaskWorkflow):
-    """As `AfterPivot`, and then waits for time to pass, within the block and after it."""
-
-    task = deeds.task("SleepsAfterPivot")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            await saga.pivot(deeds.finish, DEED)
-            await saga.step(deeds.second, DEED)
-            await workflow.sleep(0.02)
-        await workflow.sleep(0.02)
-        return Report(said="all")
-
-
-@workflow.defn
-class GathersAfterPivot(TaskWorkflow):
-    """As `AfterPivot`, with two things side by side, which a cancel reaches even while each of them is shielded."""
-
-    task = deeds.task("GathersAfterPivot")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            await saga.pivot(deeds.finish, DEED)
-            await asyncio.gather(saga.step(deeds.second, DEED), workflow.sleep(0.02))
-        return Report(said="all")
-
-
-@workflow.defn
-class AttemptBesidePivot(TaskWorkflow):
-    """Tries something that it can do without while its pivot runs."""
-
-    task = deeds.task("AttemptBesidePivot")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            _, outcome = await asyncio.gather(saga.pivot(deeds.finish, DEED), saga.attempt(deeds.extra, DEED))
-        return Report(said="all" if outcome.ok else f"without extra: {outcome.failure}")
-
-
-@workflow.defn
 class Unmanned(TaskWorkflow):
     """Its second step is for an agent that nobody serves."""
 
@@ -470,50 +326,6 @@ class Stubborn(TaskWorkflow):
         async with Saga(deadline=plan.deadline) as saga:
             await saga.step(deeds.first, DEED, undo=deeds.undo_first)
             await saga.step(deeds.stubborn, DEED, undo=deeds.undo_stubborn)
-        return Report(said="all")
-
-
-@workflow.defn
-class TwoSagas(TaskWorkflow):
-    """Begins a second saga after the point of no return of the first."""
-
-    task = deeds.task("TwoSagas")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            await saga.pivot(deeds.finish, DEED)
-        async with Saga() as another:
-            await another.step(deeds.third, DEED, undo=deeds.undo_third)
-        return Report(said="all")
-
-
-@workflow.defn
-class TwoPivots(TaskWorkflow):
-    """Has a second point of no return."""
-
-    task = deeds.task("TwoPivots")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.pivot(deeds.finish, DEED)
-            await saga.pivot(deeds.third, DEED)
-        return Report(said="all")
-
-
-@workflow.defn
-class UndoAfterPivot(TaskWorkflow):
-    """Expects something to be undone after its pivot."""
-
-    task = deeds.task("UndoAfterPivot")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.pivot(deeds.finish, DEED)
-            await saga.step(deeds.third, DEED, undo=deeds.undo_third)
         return Report(said="all")
 
 
@@ -547,34 +359,6 @@ class Texts(TaskWorkflow):
     @workflow.run
     async def run(self, text: Text) -> Report:
         return Report(said=text.text[:10])
-
-
-@workflow.defn
-class AfterBlock(TaskWorkflow):
-    """Takes a step when its saga is over."""
-
-    task = deeds.task("AfterBlock")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-        await saga.step(deeds.third, DEED, undo=deeds.undo_third)
-        return Report(said="all")
-
-
-@workflow.defn
-class PivotBeside(TaskWorkflow):
-    """Its pivot begins while a step still runs."""
-
-    task = deeds.task("PivotBeside")
-
-    @workflow.run
-    async def run(self, plan: Plan) -> Report:
-        async with Saga() as saga:
-            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
-            await asyncio.gather(saga.step(deeds.second, DEED, undo=deeds.undo_second), saga.pivot(deeds.finish, DEED))
-        return Report(said="all")
 
 
 @workflow.defn
@@ -641,23 +425,14 @@ class Loose:
 
 
 FLOWS: Final[tuple[type, ...]] = (
-    AfterBlock,
-    AfterPivot,
     Again,
     Arranged,
-    Asking,
-    AttemptBesidePivot,
     Awaiting,
-    AskingBeside,
-    AskingTwice,
-    AskingTwiceAtOnce,
     Bare,
     Beside,
     Buggy,
     Catching,
     Chain,
-    Finishing,
-    GathersAfterPivot,
     Grouped,
     Impatient,
     Large,
@@ -669,14 +444,11 @@ FLOWS: Final[tuple[type, ...]] = (
     NoPivot,
     Odd,
     Parent,
-    PivotBeside,
-    SleepsAfterPivot,
     Stubborn,
     Texts,
     Twice,
-    TwoPivots,
-    TwoSagas,
-    UndoAfterPivot,
     Unmanned,
     Unfitting,
+    *pivots.FLOWS,
+    *questions.FLOWS,
 )
