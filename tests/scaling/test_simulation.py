@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_worker_that_goes_has_time_for_the_longest_call_that_it_may_take_last(
 
 def test_without_enough_time_the_simulation_sees_what_is_ended(rendered: Rendered) -> None:
     """The counter counts: with a grace shorter than the calls, scaling in ends some."""
-    shorter = Rendered(**{name: getattr(rendered, name) for name in rendered.__slots__} | {"termination": 5.0})
+    shorter = replace(rendered, termination=5.0)
     run = simulate(shorter, [[int(rendered.grace)] * 9] * 60 + [[int(rendered.grace)] * 2] * 1500, seconds=3600)
     assert run.cut_off > 0
 
