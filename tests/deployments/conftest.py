@@ -37,16 +37,14 @@ app = App(
 _SOON = (
     'matching.wv.VersionDrainageStatusVisibilityGracePeriod="1s"',
     'matching.wv.VersionDrainageStatusRefreshInterval="1s"',
-    # A version whose workers have gone may be deleted once the server has forgotten them.
-    'matching.PollerHistoryTTL="4s"',
-    'matching.longPollExpirationInterval="1s"',
 )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def post() -> AsyncIterator[Client]:
-    """A client of that server, on which nobody serves anything yet."""
-    async with dev_server(SagameshPlugin(passthrough=("tests",)), settings=_SOON) as server:
+async def post(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    """A client of that server, on which nobody serves anything yet; a module's SETTINGS are added to the server's."""
+    settings = (*_SOON, *getattr(request.module, "SETTINGS", ()))
+    async with dev_server(SagameshPlugin(passthrough=("tests",)), settings=settings) as server:
         yield Client(server.client)
 
 

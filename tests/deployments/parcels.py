@@ -38,7 +38,7 @@ class Sent(Message):
 
 courier = Agent("courier")
 carry = courier.capability(
-    "carry", takes=Parcel, returns=Sent, timeout=seconds(300), retry=Retry(attempts=2, first=milliseconds(10))
+    "carry", takes=Parcel, returns=Sent, timeout=seconds(30), retry=Retry(attempts=20, first=milliseconds(10))
 )
 parcel = Task("Parcel", takes=Parcel, returns=Sent, queue=PARCELS, uses=(courier,))
 

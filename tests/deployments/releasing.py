@@ -61,14 +61,14 @@ def canary_to(client: Client, to: str = "canary") -> Canary:
     """A canary that sends a parcel."""
 
     def run(version: WorkerDeploymentVersion, task_id: str) -> Awaitable[str]:
-        return run_canary(client, parcel, Parcel(to=to), version, task_id, timedelta(seconds=30))
+        return run_canary(client, parcel, Parcel(to=to), version, task_id, timedelta(seconds=60))
 
     return run
 
 
 def ramp_of(client: Client, *steps: float, least: int = 0, canary: Canary | None = None) -> Ramp:
     """A ramp by these steps, with a canary."""
-    return Ramp(steps, timedelta(seconds=0.2), Limits(least=least), timedelta(seconds=30), canary or canary_to(client))
+    return Ramp(steps, timedelta(seconds=0.2), Limits(least=least), timedelta(seconds=60), canary or canary_to(client))
 
 
 @asynccontextmanager

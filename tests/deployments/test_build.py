@@ -20,6 +20,7 @@ def test_neither_variable_is_an_unversioned_process() -> None:
 
 def test_both_variables_are_a_version() -> None:
     build = build_of({NAME: "shop/orders", BUILD: "1.4.2"})
+    assert build is not None
     assert build == WorkerDeploymentVersion("shop/orders", "1.4.2")
     assert canonical(build) == "shop/orders:1.4.2"
     config = as_config(build)

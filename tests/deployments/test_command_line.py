@@ -17,6 +17,7 @@ from sagamesh.errors import UnknownName
 from tests.cli.shop import CommandLine, Ran
 from tests.deployments.parcels import PARCELS, Courier, hosting, serving
 from tests.support.engine import eventually
+from tests.support.script import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -56,6 +57,7 @@ async def test_a_release_by_hand(
     (sagamesh.folder / "ada.json").write_text('{"to": "ada"}')
     canary = ("--canary", "Parcel", "--input", "canary.json", "--pause", "0.1s", "--json")
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asyncio.timeout(5 * PATIENCE))
         await stack.enter_async_context(serving(post.temporal, Courier("plain"), versioned=False))
         await stack.enter_async_context(hosting(post.temporal, "v1"))
         await _whole(post, "v1")

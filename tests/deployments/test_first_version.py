@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -13,6 +14,7 @@ from sagamesh.deployments.rollout import ramp_out
 from sagamesh.errors import Refused
 from tests.deployments.parcels import PARCELS, Courier, hosting, serving
 from tests.deployments.releasing import polled, ramp_of, send, sending
+from tests.support.script import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_the_first_version_may_be_taken_back_too(post: Client) -> None:
     out = partial(ramp_out, post.temporal, PARCELS, tell=print)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asyncio.timeout(5 * PATIENCE))
         await stack.enter_async_context(serving(post.temporal, Courier("plain"), versioned=False))
         await stack.enter_async_context(hosting(post.temporal, "v1", versioned=False))
         await stack.enter_async_context(hosting(post.temporal, "v3"))
