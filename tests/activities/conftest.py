@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Protocol
 
 import pytest
 import pytest_asyncio
@@ -13,12 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from mesh_activities.inventory_tables import metadata
 from sagamesh.call import UNDO
 from sagamesh.database import Database
-
-
-class AsCall(Protocol):
-    """Makes the environment in which an implementation sees one attempt of a step, or of the step's undo."""
-
-    def __call__(self, task_id: str, step: str, *, undo: bool = False, attempt: int = 1) -> ActivityEnvironment: ...
+from tests.support.attempts import AsCall
 
 
 @pytest.fixture

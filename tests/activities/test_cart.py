@@ -12,7 +12,7 @@ from mesh_activities.cart import Carts
 from mesh_activities.key import CalledOff, KeyReused
 from mesh_agents.cart import Basket, CartChanged, CartEmpty, CartFull, CartRef, Change, Contents
 from mesh_agents.inventory import ItemQuantity
-from tests.activities.conftest import AsCall
+from tests.support.attempts import AsCall
 
 pytestmark = pytest.mark.asyncio
 

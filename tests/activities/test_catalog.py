@@ -12,7 +12,7 @@ from mesh_activities.key import KeyReused
 from mesh_agents.catalog import PriceChanged, PriceList, Product, QuotedLine, Skus, UnknownProduct, Wanted
 from mesh_agents.inventory import ItemQuantity
 from mesh_agents.money import Money
-from tests.activities.conftest import AsCall
+from tests.support.attempts import AsCall
 
 pytestmark = pytest.mark.asyncio
 

@@ -20,7 +20,7 @@ from mesh_agents.identity import (
     UnknownSession,
 )
 from sagamesh import BusinessError
-from tests.activities.conftest import AsCall
+from tests.support.attempts import AsCall
 
 pytestmark = pytest.mark.asyncio
 

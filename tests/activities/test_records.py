@@ -12,7 +12,7 @@ from mesh_activities.key import KeyReused
 from mesh_activities.records import Records, metadata
 from mesh_agents.records import Filed, Listing, NewRecord, RecordRef, UnknownRecord
 from sagamesh.database import Database
-from tests.activities.conftest import AsCall
+from tests.support.attempts import AsCall
 
 pytestmark = pytest.mark.asyncio
 

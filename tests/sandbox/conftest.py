@@ -10,7 +10,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.support.mailboxes import mailbox, own_mailbox
 from tests.support.payment_gateways import Sandbox, running
+
+__all__ = ["mailbox", "own_mailbox"]  # fixtures of every test here
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -30,25 +29,6 @@ MALFORMED = (
     b"Message-ID: <a\r\n b@c>",
     b"",
 )
-
-
-@pytest.fixture(scope="module")
-def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxProcess]:
-    """One mailbox for the tests of this file; each writes to somebody of its own."""
-    server = MailboxProcess(tmp_path_factory.mktemp("mailbox") / "mails")
-    server.start()
-    yield server
-    assert server.stop() == 0
-
-
-@pytest.fixture
-def own_mailbox(tmp_path: Path) -> Iterator[MailboxProcess]:
-    """A mailbox with an empty folder, which the test may kill."""
-    server = MailboxProcess(tmp_path / "mails")
-    server.start()
-    yield server
-    if server.process.poll() is None:
-        server.stop(SIGKILL)
 
 
 @pytest.fixture

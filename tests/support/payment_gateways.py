@@ -15,11 +15,11 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-from temporalio.testing import ActivityEnvironment
 
 from mesh_activities.payment import Payments
 from mesh_agents.payment import Charge, Receipt, Refunded
 from sagamesh import RetryLater
+from tests.support.attempts import AsCall
 
 API_KEY = "sk_test_51NeverToBeSeenAnywhere"
 # localstripe itself would listen on every interface, and write all it knows into /tmp at each request.
@@ -213,12 +213,6 @@ class OpenPayments(Protocol):
     def __call__(
         self, gateway: Server, *, patience: timedelta = ..., api_key: str = ...
     ) -> AbstractAsyncContextManager[Payments]: ...
-
-
-class AsCall(Protocol):
-    """Makes the environment in which the agent sees one attempt of a step, or of its undo."""
-
-    def __call__(self, task_id: str, step: str, *, undo: bool = False, attempt: int = 1) -> ActivityEnvironment: ...
 
 
 class ChargeOf(Protocol):

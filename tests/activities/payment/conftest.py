@@ -17,9 +17,9 @@ from mesh_activities.stripe import Stripe
 from mesh_agents.money import Money
 from mesh_agents.payment import Charge
 from sagamesh.database import Database
+from tests.support.attempts import AsCall
 from tests.support.payment_gateways import (
     API_KEY,
-    AsCall,
     ChargeOf,
     LocalStripe,
     OpenPayments,

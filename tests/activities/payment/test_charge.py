@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from mesh_activities.key import KeyReused
 from mesh_activities.payment import Payments
 from mesh_agents.payment import Declined, PaymentRefused
-from tests.support.payment_gateways import API_KEY, AsCall, ChargeOf, Persistence, Server, Till
+from tests.support.attempts import AsCall
+from tests.support.payment_gateways import API_KEY, ChargeOf, Persistence, Server, Till
 
 pytestmark = pytest.mark.asyncio
 

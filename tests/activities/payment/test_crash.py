@@ -14,9 +14,9 @@ from typing import Protocol
 import pytest
 
 from mesh_agents.payment import Charge
+from tests.support.attempts import AsCall
 from tests.support.payment_gateways import (
     API_KEY,
-    AsCall,
     ChargeOf,
     OpenPayments,
     Payment,

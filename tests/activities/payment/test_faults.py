@@ -12,7 +12,8 @@ from mesh_activities.payment import Payments
 from mesh_activities.payment_verdict import GatewayDenied
 from mesh_agents.payment import Declined, Refunded
 from sagamesh import RetryLater
-from tests.support.payment_gateways import API_KEY, AsCall, ChargeOf, OpenPayments, Persistence, Sandbox, Till
+from tests.support.attempts import AsCall
+from tests.support.payment_gateways import API_KEY, ChargeOf, OpenPayments, Persistence, Sandbox, Till
 
 pytestmark = pytest.mark.asyncio
 

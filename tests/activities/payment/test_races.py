@@ -11,7 +11,8 @@ import pytest
 
 from mesh_agents.payment import Charge, PaymentCalledOff, Refunded
 from sagamesh import RetryLater
-from tests.support.payment_gateways import AsCall, ChargeOf, OpenPayments, Persistence, Sandbox, Till
+from tests.support.attempts import AsCall
+from tests.support.payment_gateways import ChargeOf, OpenPayments, Persistence, Sandbox, Till
 
 pytestmark = pytest.mark.asyncio
 

@@ -23,7 +23,8 @@ from mesh_activities.stripe import GatewayError, Stripe, retry_after
 from mesh_agents.payment import PaymentRefused
 from sagamesh import RetryLater
 from tests.support.answering import answering, response
-from tests.support.payment_gateways import API_KEY, AsCall, ChargeOf, OpenPayments, Sandbox, Till
+from tests.support.attempts import AsCall
+from tests.support.payment_gateways import API_KEY, ChargeOf, OpenPayments, Sandbox, Till
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from mesh_activities.payment import Payments
 from mesh_agents.payment import PaymentRefused
 from tests.support.answering import answering, response
-from tests.support.payment_gateways import API_KEY, AsCall, ChargeOf, Till
+from tests.support.attempts import AsCall
+from tests.support.payment_gateways import API_KEY, ChargeOf, Till
 
 pytestmark = pytest.mark.asyncio
 

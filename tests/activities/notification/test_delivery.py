@@ -1,122 +1,33 @@
-"""The notification agent against real mail servers: the sandbox's mailbox, and aiosmtpd with TLS and a login."""
+"""Mails through real servers: what arrives, how often, and what an answer of the server means."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import sqlite3
-import traceback
-import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from email import message_from_bytes, policy
 from pathlib import Path
 from signal import SIGKILL
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.testing import ActivityEnvironment
 
 from mesh_activities.key import KeyReused
 from mesh_activities.letter import UnsafeText
 from mesh_activities.mail_verdict import MailServerUnfit
-from mesh_activities.notification import Mailer
 from mesh_agents.inventory import ItemQuantity
 from mesh_agents.money import Money
-from mesh_agents.notification import Delivery, MailRefused, OrderConfirmation
+from mesh_agents.notification import MailRefused, OrderConfirmation
 from sagamesh import BusinessError, RetryLater
-from tests.support.mail_servers import Certificate, Desk, MailboxProcess, desk_server, raw_server
+from tests.activities.notification.conftest import STEP, OpenMailer, Send
+from tests.support.attempts import AsCall
+from tests.support.mail_servers import Desk, MailboxProcess, desk_server, raw_server
 
 pytestmark = pytest.mark.asyncio
-
-PASSWORD = "correct horse battery staple"
-STEP = "notification.confirm_order"
-
-
-class AsCall(Protocol):
-    def __call__(self, task_id: str, step: str, *, undo: bool = False, attempt: int = 1) -> ActivityEnvironment: ...
-
-
-class OpenMailer(Protocol):
-    def __call__(self, port: int, **options: Any) -> AbstractAsyncContextManager[Mailer]: ...
-
-
-Send: TypeAlias = Callable[[Mailer, OrderConfirmation], Coroutine[Any, Any, Delivery]]
-
-
-@pytest.fixture(scope="module")
-def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxProcess]:
-    """One mailbox for the tests of this file; each writes to people of its own."""
-    server = MailboxProcess(tmp_path_factory.mktemp("mailbox") / "mails")
-    server.start()
-    yield server
-    assert server.stop() == 0
-
-
-@pytest.fixture
-def own_mailbox(tmp_path: Path) -> Iterator[MailboxProcess]:
-    """A mailbox that the test may kill."""
-    server = MailboxProcess(tmp_path / "mails")
-    server.start()
-    yield server
-    server.stop(SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """For this machine, signed by nobody else."""
-    return Certificate.make(tmp_path_factory.mktemp("certificate"), "DNS:localhost", "IP:127.0.0.1")
-
-
-@pytest.fixture
-def order_id() -> str:
-    """An order of its own for each test."""
-    return f"order-{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def confirmation(order_id: str) -> OrderConfirmation:
-    """What a customer of this test's own is told."""
-    return OrderConfirmation(
-        to=f"ada.{order_id}@home.example",
-        name="Ada Łovelace",
-        order_id=order_id,
-        items=(ItemQuantity(sku="lamp", quantity=2),),
-        total=Money(amount=Decimal("12.50"), currency="EUR"),
-    )
-
-
-@pytest.fixture
-def open_mailer(sqlite_url: str) -> OpenMailer:
-    """The agent on a SQLite database, for the server on this port."""
-
-    @asynccontextmanager
-    async def opened(port: int, **options: Any) -> AsyncIterator[Mailer]:
-        chosen = {"tls": "none", "timeout": timedelta(seconds=60), **options}
-        url = chosen.pop("database_url", sqlite_url)
-        host = chosen.pop("host", "127.0.0.1")
-        async with Mailer.open(url, host, port, "orders@shop.example", **chosen) as mailer:
-            yield mailer
-
-    return opened
-
-
-@pytest.fixture
-def send(as_call: AsCall, order_id: str) -> Send:
-    """Asks the agent as the order's task does; each call is one more attempt of the same step."""
-    attempts = iter(range(1, 100))
-
-    async def sent(mailer: Mailer, confirmation: OrderConfirmation) -> Delivery:
-        environment = as_call(order_id, STEP, attempt=next(attempts))
-        return await environment.run(mailer.confirm_order, confirmation)
-
-    return sent
 
 
 async def test_the_mail_arrives(
@@ -426,156 +337,3 @@ async def test_an_answer_survives_the_loss_of_the_books(
         with pytest.raises(SQLAlchemyError):
             await send(mailer, confirmation)
     assert len(desk.mails) == 1
-
-
-@pytest.mark.parametrize("tls", ["starttls", "implicit"])
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_encrypted_and_logged_in(
-    open_mailer: OpenMailer,
-    send: Send,
-    confirmation: OrderConfirmation,
-    certificate: Certificate,
-    tls: str,
-    host: str,
-) -> None:
-    desk = Desk(login=("orders", PASSWORD))
-    options: dict[str, Any] = {
-        "tls": tls,
-        "host": host,
-        "username": "orders",
-        "password": SecretStr(PASSWORD),
-        "ca_file": certificate.certificate,
-    }
-    async with desk_server(desk, tls=tls, certificate=certificate) as port, open_mailer(port, **options) as mailer:
-        await send(mailer, confirmation)
-    assert [mail.rcpt_tos for mail in desk.mails] == [[confirmation.to]]
-    assert len(desk.logins) == 1
-
-
-@pytest.mark.parametrize("tls", ["starttls", "implicit"])
-async def test_a_wrong_password_is_tried_once_and_shown_nowhere(
-    open_mailer: OpenMailer,
-    send: Send,
-    confirmation: OrderConfirmation,
-    certificate: Certificate,
-    caplog: pytest.LogCaptureFixture,
-    tls: str,
-) -> None:
-    wrong = "wrong horse"
-    encoded = base64.b64encode(f"\0orders\0{wrong}".encode()).decode()
-    desk = Desk(login=("orders", PASSWORD), answers={"AUTH": f"535 5.7.8 {wrong} {encoded} is not it"})
-    options: dict[str, Any] = {
-        "tls": tls,
-        "username": "orders",
-        "password": SecretStr(wrong),
-        "ca_file": certificate.certificate,
-    }
-    async with desk_server(desk, tls=tls, certificate=certificate) as port, open_mailer(port, **options) as mailer:
-        with (
-            caplog.at_level(logging.DEBUG),
-            pytest.raises(MailServerUnfit, match=r"login \(535\).*MAIL_USERNAME.*MAIL_PASSWORD") as failed,
-        ):
-            await send(mailer, confirmation)
-        assert wrong not in repr(vars(mailer))
-    assert failed.value.details == ({"code": 535, "setting": "SAGAMESH_MAIL_USERNAME"},)
-    assert failed.value.non_retryable
-    assert failed.value.__cause__ is None
-    assert len(desk.logins) == 1
-    assert not desk.mails
-    logged = [record.getMessage() for record in caplog.records if record.name != "mail.log"]  # which is the server's
-    seen = "".join([*traceback.format_exception(failed.value), repr(failed.value), *logged])
-    assert wrong not in seen
-    assert encoded not in seen
-
-
-async def test_a_login_that_cannot_be_checked_now_is_tried_later(
-    open_mailer: OpenMailer, send: Send, confirmation: OrderConfirmation
-) -> None:
-    desk = Desk(login=("orders", PASSWORD), answers={"AUTH": "454 4.7.0 Directory is down"})
-    async with (
-        desk_server(desk) as port,
-        open_mailer(port, username="orders", password=SecretStr("wrong")) as mailer,
-    ):
-        with pytest.raises(RetryLater, match="454"):
-            await send(mailer, confirmation)
-
-
-async def test_a_server_that_wants_a_login(
-    open_mailer: OpenMailer, send: Send, confirmation: OrderConfirmation, certificate: Certificate
-) -> None:
-    desk = Desk(login=("orders", PASSWORD))
-    options: dict[str, Any] = {"tls": "starttls", "ca_file": certificate.certificate}
-    async with (
-        desk_server(desk, tls="starttls", certificate=certificate) as port,
-        open_mailer(port, **options) as mailer,
-    ):
-        with pytest.raises(MailServerUnfit, match="530") as failed:
-            await send(mailer, confirmation)
-    assert failed.value.details == ({"code": 530, "setting": "SAGAMESH_MAIL_USERNAME"},)
-
-
-async def test_a_server_that_offers_no_login(
-    open_mailer: OpenMailer, send: Send, confirmation: OrderConfirmation
-) -> None:
-    desk = Desk()
-    async with (
-        desk_server(desk) as port,
-        open_mailer(port, username="orders", password=SecretStr(PASSWORD)) as mailer,
-    ):
-        with pytest.raises(MailServerUnfit, match="offers no login"):
-            await send(mailer, confirmation)
-    assert not desk.mails
-
-
-@pytest.mark.parametrize("tls", ["starttls", "implicit"])
-@pytest.mark.parametrize("names", [("DNS:localhost", "IP:127.0.0.1"), ("DNS:elsewhere.example",)])
-async def test_a_certificate_of_somebody_else_is_not_trusted(
-    open_mailer: OpenMailer,
-    send: Send,
-    confirmation: OrderConfirmation,
-    tmp_path: Path,
-    tls: str,
-    names: tuple[str, ...],
-) -> None:
-    shown = Certificate.make(tmp_path, *names)
-    # Signed by nobody whom the system trusts; or by one who is trusted, for another name.
-    options: dict[str, Any] = {"tls": tls, "username": "orders", "password": SecretStr(PASSWORD)}
-    if "DNS:localhost" not in names:
-        options["ca_file"] = shown.certificate
-    desk = Desk(login=("orders", PASSWORD))
-    async with desk_server(desk, tls=tls, certificate=shown) as port, open_mailer(port, **options) as mailer:
-        with pytest.raises(MailServerUnfit, match="not trusted") as failed:
-            await send(mailer, confirmation)
-    assert failed.value.details == ({"code": None, "setting": "SAGAMESH_MAIL_CA_FILE"},)
-    assert failed.value.non_retryable
-    assert not desk.logins
-    assert not desk.mails
-
-
-async def test_no_mail_goes_out_in_the_clear_where_encryption_was_asked_for(
-    open_mailer: OpenMailer, send: Send, confirmation: OrderConfirmation
-) -> None:
-    desk = Desk()
-    async with desk_server(desk) as port:
-        async with open_mailer(port, tls="starttls") as mailer:
-            with pytest.raises(MailServerUnfit, match=r"offers no STARTTLS.*SAGAMESH_MAIL_TLS"):
-                await send(mailer, confirmation)
-        async with open_mailer(port, tls="implicit") as mailer:
-            with pytest.raises(RetryLater, match="no answer"):
-                await send(mailer, confirmation)
-    assert not desk.mails
-
-
-@pytest.mark.parametrize("host", ["mail.example", "10.0.0.1"])
-async def test_a_login_never_crosses_a_network_in_the_clear(open_mailer: OpenMailer, host: str) -> None:
-    with pytest.raises(ValueError, match="SAGAMESH_MAIL_TLS") as refused:
-        async with open_mailer(25, host=host, username="orders", password=SecretStr(PASSWORD)):
-            pass
-    assert PASSWORD not in str(refused.value)
-
-
-@pytest.mark.parametrize("sender", ["", "orders", "orders@shop.example\r\nBcc: eve@home.example"])
-async def test_a_sender_that_is_no_address_is_refused_at_the_start(sqlite_url: str, sender: str) -> None:
-    with pytest.raises(ValueError, match="SAGAMESH_MAIL_SENDER"):
-        async with Mailer.open(sqlite_url, "127.0.0.1", 25, sender):
-            pass
