@@ -78,7 +78,7 @@ async def sending(client: Client) -> AsyncIterator[None]:
     async def send_all() -> None:
         while True:
             await start(client)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)
 
     under_way = asyncio.create_task(send_all())
     try:

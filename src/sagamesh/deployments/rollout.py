@@ -25,8 +25,11 @@ __all__ = ["CANARY", "Canary", "Ramp", "check_steps", "ramp_out", "steps_left"]
 CANARY: Final = "canary-"
 """The ids of canary tasks begin so; they do not count as a version's own."""
 
-_LOOK: Final = timedelta(seconds=5)
-"""How often the figures are looked at while a step lasts."""
+_LOOK: Final = 10.0
+"""Seconds between two looks at the figures while a step lasts; each reads a hundred histories for an agent."""
+
+_LATE: Final = 1.0
+"""Seconds between two looks once the step is over, and too little has ended."""
 
 _BEFORE: Final = timedelta(hours=1)
 """The old version's figures begin so long before the ramp, since it alone had everything until then."""
@@ -145,7 +148,7 @@ async def _watch(
             return verdict
         if start + patience <= loop.time():
             return Verdict(Judgement.EARLY, f"within {patience:g} s only {verdict.reason}")
-        await asyncio.sleep(min(max(left, 0.2), _LOOK.total_seconds()))
+        await asyncio.sleep(min(left, _LOOK) if left > 0 else _LATE)
 
 
 async def _figures(
