@@ -88,10 +88,8 @@ async def world(
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def agents(world: World) -> Process:
-    """One process with all pools."""
-    process = world.start(*POOLS, **world.environment)
-    await process.says("/readyz", 200)
-    return process
+    """One process with all pools. Nobody waits until it is ready: calls wait for it in their queues."""
+    return world.start(*POOLS, **world.environment, SAGAMESH_HEALTH_INTERVAL="30", SAGAMESH_DEPENDENCY_TIMEOUT="30")
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ def lines_of(process: Process) -> list[dict[str, Any]]:
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_process_logs_json(world: World) -> None:
     process = world.start("clerk", "errands", **world.collector.environment, SAGAMESH_LOG_FORMAT="json")
-    await process.says("/readyz", 200)
     await (await world.client.start(errand, Errand(how="warn"), id="worn")).result()
     handle = await world.client.start(errand, Errand(how="fail"), id="failing")
     with pytest.raises(TaskFailed):
@@ -73,7 +72,6 @@ def ids(span: Span) -> dict[str, str]:
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_process_logs_for_people(world: World) -> None:
     process = world.start("clerk", "errands", OTEL_SDK_DISABLED="true")
-    await process.says("/readyz", 200)
     handle = await world.client.start(errand, Errand(how="fail"), id="failing-plainly")
     with pytest.raises(TaskFailed):
         await handle.result()

@@ -63,6 +63,7 @@ async def test_one_trace(world: World, agents: Process, sagamesh: CommandLine, h
     spans = await world.collector.until(lambda found: finished(found) and len(found) == len(TRACE), task=id)
 
     assert tree(spans) == TRACE
+    assert "GET" not in {span.name for span in world.collector.spans}, "looks at the gateway's health are no traces"
     [trace_id] = {span.trace_id.hex() for span in spans}
     link = f"https://traces.example/{trace_id}"
     if hosting == "--inline":
