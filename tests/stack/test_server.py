@@ -120,7 +120,7 @@ async def test_what_the_server_knows_survives_a_stop_in_order(tmp_path: Path) ->
     async with served(tmp_path) as server:
         client = await server.connect()
         async with napping(client), asyncio.timeout(60):
-            assert await client.get_workflow_handle_for(Nap.run, "nap").result() >= 0
+            assert await client.get_workflow_handle("nap", result_type=float).result() >= 0
 
 
 @pytest.mark.asyncio
