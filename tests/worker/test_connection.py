@@ -208,7 +208,6 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @pytest.mark.parametrize(
     ("serve", "reason"),
     [(closing, "Closed"), (babbling, "NotTemporal"), (silent, "Silent")],
-    ids=lambda each: str(each),
 )
 async def test_something_else_listens(
     set_to: Set,
