@@ -36,10 +36,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a folder's tests of whole stacks in one process: many share a stack, and no two of them should be at work."""
+    """Run a folder's tests in one process: they share servers, which would otherwise be started in each."""
     for item in items:
-        if item.get_closest_marker("stack") is not None:
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+        item.add_marker(pytest.mark.xdist_group("/".join(item.path.parent.relative_to(item.config.rootpath).parts)))
 
 
 _LIMIT = Decimal(100)

@@ -32,7 +32,8 @@ async def test_a_pool_that_needs_longer_than_the_process_says(start: Start, clie
     assert process.written("cancelled") == []
     other = start()
     await running.result()
-    assert other.written("begun") == [], "it was done"
+    # Of the others' tasks on this server it may have been given one.
+    assert f"{new_id}/{CALL}" not in other.written("begun"), "it was done"
 
 
 @pytest.mark.asyncio

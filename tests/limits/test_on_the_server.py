@@ -36,6 +36,7 @@ async def test_a_rate_holds_however_many_workers_there_are(hall: Hall, workers: 
     assert state.limit == Limit(20, declared=True)
 
 
+@pytest.mark.stack
 async def test_each_tenant_has_the_rate_for_itself_times_its_weight(hall: Hall) -> None:
     book = Book()
     async with hall.serving(book.pool(shops.shared)):

@@ -204,6 +204,7 @@ async def test_ids_that_are_in_order(cached_engine: Engine, length: int) -> None
     assert (await running.done()).order_id == task_id
 
 
+@pytest.mark.stack  # what takes the code a third of a second must not wait for the processor six times as long
 async def test_wrong_in_every_one_of_many_lines(cached_engine: Engine, foreign: temporal.Client) -> None:
     """The refusal itself must fit into the history."""
     task_id = cached_engine.new_id()

@@ -19,7 +19,7 @@ from tests.routing.conftest import Depots, Started, eventually_backlog, set_rate
 from tests.support.zones import EU, US
 
 # On one server, in one process: the last test replays what the others have left there.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("central")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 _started = Started("central")
 
 
