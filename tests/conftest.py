@@ -35,12 +35,6 @@ def pytest_configure() -> None:
             signal.signal(number, lambda *_: None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a folder's tests in one process: they share servers, which would otherwise be started in each."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("/".join(item.path.parent.relative_to(item.config.rootpath).parts)))
-
-
 _LIMIT = Decimal(100)
 """Up to which total the faked users may order without asking."""
 
