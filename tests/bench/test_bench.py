@@ -82,7 +82,7 @@ def test_both_ways_of_hosting_are_measured_side_by_side(tmp_path: Path) -> None:
     arguments = ("hosting", "--pairs", "1", "--orders", "10", "--alone", "2", "--in-flight", "5")
     document = _measured(*arguments, folder=folder, to=tmp_path / "figures.json")
     assert {name: value > 0 for name, value in document["throughput"].items()} == {"pools": True, "inline": True}
-    assert set(document["median_alone"]) == {"pools", "inline"}
+    assert set(document["median_alone"]) == {"pools", "inline", "inside"}
     assert _left(folder) == []
 
 
