@@ -1,4 +1,4 @@
-"""A task in three versions, one of them bad, and an agent in two: what is released, ramped and taken back."""
+"""A task in four versions, one of them bad, one slow, and an agent in two: what is released, ramped, taken back."""
 
 from __future__ import annotations
 
@@ -79,7 +79,19 @@ class Third(TaskWorkflow):
         return Sent(by="v3", courier="")
 
 
-VERSIONS: dict[str, type[Runs[Parcel, Sent]]] = {"v1": First, "v2": Second, "v3": Third}
+@workflow.defn(name="Parcel")
+class Slow(TaskWorkflow):
+    """Sends it, after a pause that is felt."""
+
+    task = parcel
+
+    @workflow.run
+    async def run(self, arg: Parcel) -> Sent:
+        await workflow.sleep(0.8)
+        return (await carry(arg)).model_copy(update={"by": "slow"})
+
+
+VERSIONS: dict[str, type[Runs[Parcel, Sent]]] = {"v1": First, "v2": Second, "v3": Third, "slow": Slow}
 
 
 class Courier:

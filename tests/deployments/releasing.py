@@ -72,13 +72,13 @@ def ramp_of(client: Client, *steps: float, least: int = 0, canary: Canary | None
 
 
 @asynccontextmanager
-async def sending(client: Client) -> AsyncIterator[None]:
-    """Send parcels for the length of the block; what becomes of them is the ramp's to judge."""
+async def sending(client: Client, pause: float = 0.25) -> AsyncIterator[None]:
+    """Send parcels for the length of the block, so many seconds apart; what becomes of them is the ramp's to judge."""
 
     async def send_all() -> None:
         while True:
             await start(client)
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(pause)
 
     under_way = asyncio.create_task(send_all())
     try:
