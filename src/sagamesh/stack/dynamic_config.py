@@ -17,8 +17,8 @@ DYNAMIC_CONFIG = (
     'matching.getUserDataRefresh="5s"',
     # Without it nobody is served by tenant: whoever has put more on a queue is served more.
     "matching.enableFairness=true",
-    # On one machine the server reads the list of search attributes from its database 19 times an order, a quarter of all
-    # that it asks it. As on a cluster, one that is created while the server runs may then be unknown for a minute.
+    # A server for development reads the list of search attributes from its database 19 times an order, a quarter
+    # of all that it asks it. As on a cluster, one that is created while the server runs may be unknown for a minute.
     "system.forceSearchAttributesCacheRefreshOnRead=false",
 )
 """What one machine needs otherwise than a cluster. Each value was measured against its absence."""
