@@ -145,6 +145,10 @@ class Script:
         return found
 
 
+def seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
 def payload(value: Any) -> Payload:
     return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
 
