@@ -21,6 +21,9 @@ _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _DETAILS: Final = ("temporal_activity", "temporal_workflow")
 """What the engine's library puts beside a record about a call or a task."""
 
+_TALKATIVE: Final = "httpx"
+"""Logs the address of each request at INFO, with whatever is in its query."""
+
 
 def keep_logs(settings: WorkerSettings) -> None:
     """Log to standard error from now on, Python's warnings included, unless this process logs somewhere already.
@@ -32,6 +35,8 @@ def keep_logs(settings: WorkerSettings) -> None:
     handler.setFormatter(_json() if settings.log_format == "json" else Lines(_FORMAT))
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     logging.captureWarnings(True)
+    if settings.log_level != "DEBUG":
+        logging.getLogger(_TALKATIVE).setLevel(logging.WARNING)
     # Each line says it at its end or in its fields.
     activity.logger.activity_info_on_message = False
     workflow.logger.workflow_info_on_message = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
 import sys
 from datetime import date
 from typing import Any
@@ -141,3 +143,21 @@ def test_json_without_what_writes_it_is_refused(monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(InvalidInput, match=r"SAGAMESH_LOG_FORMAT: json needs sagamesh\[logs\]"):
         keep_logs(WorkerSettings(log_format="json"))
+
+
+REQUEST = """
+import httpx
+from sagamesh.logs import keep_logs
+from sagamesh.settings import WorkerSettings
+
+keep_logs(WorkerSettings())
+with httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200))) as client:
+    client.get("http://bank.example/cards?key=secret")
+"""
+
+
+@pytest.mark.parametrize(("level", "told"), [("INFO", False), ("DEBUG", True)])
+def test_addresses_of_requests_are_told_to_whoever_looks_for_a_bug(level: str, *, told: bool) -> None:
+    environment = {**os.environ, "SAGAMESH_LOG_LEVEL": level, "SAGAMESH_LOG_FORMAT": "human"}
+    done = subprocess.run([sys.executable, "-c", REQUEST], env=environment, capture_output=True, text=True, check=True)
+    assert ("bank.example/cards" in done.stderr) is told
