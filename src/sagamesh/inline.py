@@ -221,6 +221,8 @@ def inline_workers(client: Client, pools: Sequence[Pool]) -> list[Worker]:
             graceful_shutdown_timeout=max(each.grace for each in pools),
             # Like the pool's own worker, so that promoting a version moves both queues of its tasks at once.
             deployment_config=pool.deployment,
+            workflow_task_poller_behavior=pool.polling,
+            activity_task_poller_behavior=pool.polling,
         )
         for pool in pools
         if pool.workflows

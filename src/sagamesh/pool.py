@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeV
 
 from pydantic import BaseModel
 from temporalio.client import Client
-from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
+from temporalio.worker import (
+    Interceptor,
+    PollerBehaviorAutoscaling,
+    PollerBehaviorSimpleMaximum,
+    Worker,
+    WorkerDeploymentConfig,
+)
 
 from sagamesh.admission import Admission
 from sagamesh.agent import Agent
@@ -196,6 +202,11 @@ class Pool:
         return DEFAULT_SLOTS if self._slots is None else self._slots
 
     @property
+    def polling(self) -> PollerBehaviorAutoscaling | PollerBehaviorSimpleMaximum:
+        """How many questions for work are open at a time on each queue, for the engine's workers."""
+        return polling(self._pollers)
+
+    @property
     def grace(self) -> timedelta:
         """How long running calls may take to finish after a stop."""
         return DEFAULT_GRACE if self._grace is None else self._grace
@@ -264,8 +275,8 @@ class Pool:
             graceful_shutdown_timeout=self.grace,
             on_fatal_error=self._fail,
             deployment_config=self.deployment,
-            workflow_task_poller_behavior=polling(self._pollers),
-            activity_task_poller_behavior=polling(self._pollers),
+            workflow_task_poller_behavior=self.polling,
+            activity_task_poller_behavior=self.polling,
         )
 
     def _kept_workers(self, client: Client) -> list[Worker]:
