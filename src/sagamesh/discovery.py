@@ -20,10 +20,10 @@ from sagamesh.limits.tenant_rate import rate_in_force
 __all__ = ["Backlog", "Kind", "Limit", "QueueState", "describe_app", "describe_queue", "state_of"]
 
 ALIVE_WITHIN = timedelta(seconds=55)
-"""A poller that has not asked for this long is taken for dead. The server itself remembers it for minutes.
+"""A poller that has not asked for this long is taken for dead, unless its worker tells otherwise (`presence`). The
+server itself remembers it for minutes.
 
-An idle worker asks again before its question expires (48.6 s is the longest pause that was measured), so it is never
-taken for dead; and one that died right after asking is out within a minute.
+One that died right after asking is out within a minute. An idle worker asks again after 45 to 60 s.
 """
 
 

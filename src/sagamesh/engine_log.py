@@ -1,9 +1,11 @@
-"""Where the engine's client library logs, and where it serves its metrics."""
+"""The engine's client library in a process of Sagamesh: where it logs, where it serves its metrics, and how often its
+workers tell the server of themselves."""
 
 from __future__ import annotations
 
 import logging
 import socket
+from datetime import timedelta
 from typing import Final
 
 from temporalio.runtime import (
@@ -19,6 +21,8 @@ __all__ = ["log_and_measure", "log_through_python"]
 
 _LOOPBACK: Final = "127.0.0.1"
 _TRIES: Final = 5
+_TELLS: Final = timedelta(seconds=10)
+"""Between two polls of an idle worker there may be a minute, in which nobody knows whether it lives."""
 
 
 def log_through_python() -> None:
@@ -27,7 +31,8 @@ def log_through_python() -> None:
     By itself it writes to standard output, where it would stand in the middle of JSON. For processes that are
     Sagamesh's own; call it before the first connection.
     """
-    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=_logging())), error_if_already_set=False)
+    telemetry = TelemetryConfig(logging=_logging())
+    Runtime.set_default(Runtime(telemetry=telemetry, worker_heartbeat_interval=_TELLS), error_if_already_set=False)
 
 
 def log_and_measure() -> str:
@@ -43,7 +48,7 @@ def log_and_measure() -> str:
         metrics = PrometheusConfig(bind_address=address, durations_as_seconds=True)
         telemetry = TelemetryConfig(logging=_logging(), metrics=metrics, attach_service_name=False)
         try:
-            runtime = Runtime(telemetry=telemetry)
+            runtime = Runtime(telemetry=telemetry, worker_heartbeat_interval=_TELLS)
         except ValueError:  # somebody else was given that port meanwhile
             if last:
                 raise

@@ -17,10 +17,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from sagamesh.discovery import QueueState
 
-__all__ = ["BEATS_WITHIN", "Told", "ask_workers", "correct", "with_presence"]
+__all__ = ["Told", "ask_workers", "correct", "with_presence"]
 
-BEATS_WITHIN: Final = timedelta(seconds=75)
-"""A worker that has not told of itself for this long is taken for dead. It does so every 60 seconds by default."""
+_SLACK: Final = timedelta(seconds=15)
+"""How much later than usual a worker may tell of itself before it is taken for dead."""
+
+_AT_MOST: Final = timedelta(seconds=59)
+"""Whatever is usual for a worker: one that is dead must be known to be within a minute."""
+
+_DEFAULT: Final = timedelta(seconds=60)
+"""How often a worker tells of itself where nothing is known yet; processes of Sagamesh do so more often."""
 
 _UNKNOWN: Final = (RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.NOT_FOUND)
 _PAGE: Final = 1000
@@ -32,11 +38,13 @@ class Told:
 
     - `identity`: its process, as pollers name it.
     - `running`: whether it takes work, or is about to stop; `at`: when it told so, None where that was not asked.
+    - `every`: how often it tells.
     """
 
     identity: str
     running: bool
     at: datetime | None = None
+    every: timedelta = _DEFAULT
 
 
 def correct(polled: Collection[str], told: Iterable[Told], now: datetime) -> tuple[str, ...]:
@@ -49,7 +57,7 @@ def correct(polled: Collection[str], told: Iterable[Told], now: datetime) -> tup
     beating: set[str] = set()
     for each in told:
         (running if each.running else stopping).add(each.identity)
-        if each.running and each.at is not None and now - each.at < BEATS_WITHIN:
+        if each.running and each.at is not None and now - each.at < min(each.every + _SLACK, _AT_MOST):
             beating.add(each.identity)
     # A process that was started again may have the identity of the one before it.
     return tuple(sorted((set(polled) - (stopping - running)) | beating))
@@ -87,19 +95,23 @@ async def ask_workers(client: Client, polled: Mapping[str, Collection[str]]) -> 
             if worker.task_queue in polled:
                 running = worker.status == WorkerStatus.WORKER_STATUS_RUNNING
                 silent = running and worker.worker_identity not in polled[worker.task_queue]
-                at = await _heartbeat(client, worker.worker_instance_key) if silent else None
-                found.setdefault(worker.task_queue, []).append(Told(worker.worker_identity, running, at))
+                told = Told(worker.worker_identity, running)
+                if silent:
+                    told = await _with_heartbeat(client, worker.worker_instance_key, told)
+                found.setdefault(worker.task_queue, []).append(told)
         if not answer.next_page_token:
             return found
         request.next_page_token = answer.next_page_token
 
 
-async def _heartbeat(client: Client, instance: str) -> datetime | None:
+async def _with_heartbeat(client: Client, instance: str, told: Told) -> Told:
     request = DescribeWorkerRequest(namespace=client.namespace, worker_instance_key=instance)
     try:
         answer = await client.workflow_service.describe_worker(request)
     except RPCError as error:
         if error.status in _UNKNOWN:  # forgotten meanwhile
-            return None
+            return told
         raise
-    return answer.worker_info.worker_heartbeat.heartbeat_time.ToDatetime(tzinfo=UTC)
+    beat = answer.worker_info.worker_heartbeat
+    every = beat.elapsed_since_last_heartbeat.ToTimedelta()
+    return replace(told, at=beat.heartbeat_time.ToDatetime(tzinfo=UTC), every=every or _DEFAULT)

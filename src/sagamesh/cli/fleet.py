@@ -100,6 +100,7 @@ def topology(
     """Check the mesh and draw it: agents, their capabilities, what depends on what, and which task uses whom."""
     from sagamesh.app import load_app
     from sagamesh.discovery import QueueState, describe_app
+    from sagamesh.presence import with_presence
     from sagamesh.topology import FORMATS, draw
 
     if format not in FORMATS:
@@ -108,6 +109,6 @@ def topology(
 
     async def ask() -> list[QueueState]:
         client = await output.connect(app)
-        return await describe_app(client.temporal, app)
+        return await with_presence(client.temporal, await describe_app(client.temporal, app))
 
     typer.echo(draw(app, format, output.run(ask()) if live else ()))

@@ -30,6 +30,7 @@ from sagamesh.discovery import QueueState, describe_app, describe_queue
 from sagamesh.errors import InvalidInput
 from sagamesh.inline import inline_queue
 from sagamesh.namespace import registration_command
+from sagamesh.presence import with_presence
 from sagamesh.reply import described_namespace
 
 __all__ = ["address", "server_checks"]
@@ -71,7 +72,7 @@ async def server_checks(client: Client, app: App | None) -> AsyncIterator[Findin
     yield attributes
     yield await _clock(client)
     if app is not None:
-        for state in await describe_app(client.temporal, app):
+        for state in await with_presence(client.temporal, await describe_app(client.temporal, app)):
             yield _queue(state)
     async for finding in version_checks(client):
         yield finding
@@ -181,7 +182,8 @@ async def _tasks(client: Client) -> AsyncIterator[Finding]:
 async def _inline(client: Client, app: App) -> AsyncIterator[Finding]:
     """Tasks that were started inline go on only where they are hosted so."""
     for queue in dict.fromkeys(inline_queue(task.queue) for task in app.tasks):
-        state = await describe_queue(client.temporal, queue, "tasks", queue)
+        described = await describe_queue(client.temporal, queue, "tasks", queue)
+        [state] = await with_presence(client.temporal, [described])
         if state.alive:
             continue
         running = f"TaskQueue = '{queue}' AND ExecutionStatus = 'Running'"

@@ -14,6 +14,7 @@ from sagamesh.capability import Capability
 from sagamesh.discovery import QueueState, describe_queue
 from sagamesh.errors import UnknownName
 from sagamesh.mesh import Mesh
+from sagamesh.presence import with_presence
 from sagamesh.routing.candidate import Candidate, Figures
 
 __all__ = ["candidate_of", "figures_of", "offering", "survey"]
@@ -54,7 +55,11 @@ def candidate_of(agent: Agent, capability: Capability[Any, Any]) -> Candidate:
 async def survey(client: Client, queues: Iterable[str]) -> dict[str, Figures]:
     """How these queues stand, asked side by side."""
     names = list(dict.fromkeys(queues))
-    states = await asyncio.gather(*(describe_queue(client, name, "agent", name) for name in names))
+    states: list[QueueState] = []
+    states += await asyncio.gather(*(describe_queue(client, name, "agent", name) for name in names))
+    if any(state.last_seen is not None and not state.workers for state in states):
+        # Dead, or between two polls, or too busy to poll.
+        states = await with_presence(client, states)
     now = datetime.now(UTC)
     return {name: figures_of(state, now) for name, state in zip(names, states, strict=True)}
 
