@@ -92,6 +92,19 @@ def test_the_chart_lists_what_the_code_consists_of(values: Path) -> None:
         assert app == "mesh_workers:app"  # whose list is the chart's own
 
 
+def test_a_gate_is_a_task_of_the_pool_that_has_it(chart: Chart) -> None:
+    objects = chart.render(CHART / "ci" / "versioned-ten-values.yaml")
+    gates = {
+        each["metadata"]["labels"]["sagamesh.dev/pool"]: each["spec"]["rollout"]["gate"]
+        for each in objects
+        if each["kind"] == "WorkerDeployment" and "gate" in each["spec"]["rollout"]
+    }
+    assert set(gates) == {"orders"}
+    (task,) = [each for each in ten.app.tasks if each.name == gates["orders"]["workflowType"]]
+    assert task.queue == "orders"
+    assert task.takes.model_validate(gates["orders"]["input"])
+
+
 def test_the_command_writes_what_the_chart_takes(chart: Chart, tmp_path: Path) -> None:
     agents = tmp_path / "agents.yaml"
     agents.write_text(command(), encoding="utf-8")

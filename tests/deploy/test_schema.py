@@ -67,5 +67,8 @@ def test_every_value_has_a_default() -> None:
 
 @pytest.mark.parametrize(("name", "successor"), GONE)
 def test_what_is_gone_is_admitted_so_that_the_chart_can_name_its_successor(name: str, successor: str) -> None:
-    assert SCHEMA["properties"][name]["description"].startswith("Gone: use ")
-    assert successor.partition(",")[0] in SCHEMA["properties"][name]["description"]
+    found = SCHEMA
+    for part in name.split("."):
+        found = found["properties"][part]
+    assert found["description"].startswith("Gone: use ")
+    assert successor.partition(",")[0] in found["description"]

@@ -24,6 +24,9 @@ def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any
     [
         ({"replicaCount": 3}, ["replicaCount is gone", "defaults.scaling.replicas"]),
         ({"autoscaling": {"enabled": True}}, ["autoscaling is gone", "pools.<name>.scaling"]),
+        ({"versioned": {"gate": {"workflowType": "Canary"}}}, ["versioned.gate is gone", "pools.<name>.gate"]),
+        ({"pools": {"payment": {"gate": {"workflowType": "Canary"}}}}, ["pools.payment.gate", "host no tasks"]),
+        ({"pools": {"orders": {"gate": {"input": {}}}}}, ["/pools/orders/gate", "workflowType"]),
         ({"temporal": {"adress": "x:1"}}, ["/temporal", "adress"]),
         ({"temporal": {"address": "nowhere"}}, ["/temporal/address", "nowhere"]),
         ({"agents": [{**AGENT, "kind": "actor"}]}, ["/agents/0/kind", "'agent', 'tasks'"]),
@@ -228,16 +231,22 @@ def test_an_evaluation_server_is_what_the_pools_then_use(chart: Chart) -> None:
 
 @pytest.mark.parametrize("strategy", ["Manual", "AllAtOnce", "Progressive"])
 def test_a_version_takes_over_as_the_values_say(chart: Chart, strategy: str) -> None:
-    versioned = {"enabled": True, "strategy": strategy, "gate": {"workflowType": "Canary", "input": {"to": "ada"}}}
-    objects = chart.render(values={"agents": [AGENT, TASKS], "versioned": versioned})
+    other = {"name": "routing", "kind": "tasks", "queues": ["routing"]}
+    gate = {"workflowType": "Canary", "input": {"to": "ada"}}
+    objects = chart.render(
+        values={
+            "agents": [AGENT, TASKS, other],
+            "pools": {"orders": {"gate": gate}},
+            "versioned": {"enabled": True, "strategy": strategy},
+        }
+    )
     rollouts = {name: spec["rollout"] for name, spec in of_kind(objects, "WorkerDeployment").items()}
     progressive = strategy == "Progressive"
     for rollout in rollouts.values():
         assert rollout["strategy"] == strategy
         assert [step["rampPercentage"] for step in rollout.get("steps", [])] == ([10, 50] if progressive else [])
-    # An agent's workers host no task, so the gate's would wait there for ever.
-    assert "gate" not in rollouts["shop-sagamesh-stock"]
-    assert rollouts["shop-sagamesh-orders"]["gate"] == {"workflowType": "Canary", "input": {"to": "ada"}}
+    # Where its task is not hosted, it would wait for ever.
+    assert {name: spec["gate"] for name, spec in rollouts.items() if "gate" in spec} == {"shop-sagamesh-orders": gate}
 
 
 def test_a_rollout_has_the_new_worker_poll_before_the_old_one_stops(chart: Chart) -> None:

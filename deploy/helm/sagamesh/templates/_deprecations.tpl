@@ -6,10 +6,17 @@ else than its values say. The schema admits them, or its "unknown value" would c
 {{- $gone := list
   (list "autoscaling" "defaults.scaling, or for one pool pools.<name>.scaling")
   (list "replicaCount" "defaults.scaling.replicas, or for one pool pools.<name>.scaling.replicas")
+  (list "versioned.gate" "pools.<name>.gate, of the pool that hosts its task")
 -}}
 {{- $used := list -}}
 {{- range $gone -}}
-  {{- if hasKey $.Values (first .) -}}
+  {{- $at := $.Values -}}
+  {{- $given := true -}}
+  {{- range splitList "." (first .) -}}
+    {{- $given = and $given (kindIs "map" $at) (hasKey $at .) -}}
+    {{- if $given }}{{ $at = get $at . }}{{ end -}}
+  {{- end -}}
+  {{- if $given -}}
     {{- $used = append $used (printf "%s is gone: use %s" (first .) (last .)) -}}
   {{- end -}}
 {{- end -}}

@@ -27,6 +27,9 @@ Adds `object`, the name of its objects, and `pod`, the labels by which its pods 
   {{- if and (eq $pool.scaling.mode "keda") $pool.scaling.keda.runningTasksOf (not $pool.scaling.keda.stopWhenIdle) -}}
     {{- fail (printf "%s: scaling.keda.runningTasksOf only keeps KEDA from stopping the last workers, so it needs scaling.keda.stopWhenIdle; for calls that run to count as load, set scaling.keda.busySlots.prometheus" .name) -}}
   {{- end -}}
+  {{- if and $pool.gate (ne $pool.kind "tasks") -}}
+    {{- fail (printf "pools.%s.gate: its workers host no tasks, so %s would wait there for ever; set it for the pool that hosts it" .name $pool.gate.workflowType) -}}
+  {{- end -}}
   {{- range $variable, $_ := $pool.env -}}
     {{- if regexMatch "(PASSWORD|SECRET|TOKEN|_KEY|DATABASE|DSN)$" $variable -}}
       {{- fail (printf "%s: env.%s may hold a secret: put it into a Secret, and name that in envFrom" $pool.name $variable) -}}
