@@ -120,11 +120,11 @@ class Fleet:
     probes: httpx.AsyncClient
     running: list[Process] = field(default_factory=list)
 
-    def start(self, *pools: str, **settings: str) -> Process:
-        """One worker process; `settings` are environment variables."""
-        return self.command("worker", *(pools or ("clerk", "errands")), **settings)
+    def start(self, *pools: str, ledger: str = "open", **settings: str) -> Process:
+        """One worker process; `settings` are environment variables, `ledger` the dependency's state."""
+        return self.command("worker", *(pools or ("clerk", "errands")), ledger=ledger, **settings)
 
-    def command(self, *command: str, **settings: str) -> Process:
+    def command(self, *command: str, ledger: str = "open", **settings: str) -> Process:
         """Any command of `sagamesh`."""
         folder = self.folder / str(len(self.running))
         folder.mkdir()
@@ -142,7 +142,7 @@ class Fleet:
             "SAGAMESH_DRAIN": "0",
             **settings,
         }
-        (folder / "ledger").write_text("open", encoding="utf-8")
+        (folder / "ledger").write_text(ledger, encoding="utf-8")
         with (folder / "log").open("wb") as log, (folder / "out").open("wb") as out:
             popen = subprocess.Popen(
                 [sys.executable, "-m", "sagamesh", *command], cwd=ROOT, env=environment, stdout=out, stderr=log

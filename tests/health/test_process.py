@@ -69,6 +69,19 @@ async def test_the_life_of_a_process(start: Start, client: Client, new_id: str) 
 
 
 @pytest.mark.asyncio
+async def test_a_dependency_that_is_down_from_the_start(start: Start) -> None:
+    """It keeps a new process out of service, and is no reason to restart it."""
+    process = start(ledger="closed")
+
+    assert await process.says("/startupz", 200) == "ok\n"
+    assert await process.says("/readyz", 503, "the ledger is closed") == "clerk ledger: OSError: the ledger is closed\n"
+    assert await process.get("/livez") == (200, "ok\n")
+
+    process.set_ledger("open")
+    await process.says("/readyz", 200)
+
+
+@pytest.mark.asyncio
 async def test_an_event_loop_that_stands_still(start: Start, client: Client, new_id: str) -> None:
     process = start(SAGAMESH_STUCK_AFTER="1")
     await process.says("/readyz", 200)

@@ -36,7 +36,7 @@ class Record:
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._beat = clock()
-        self._was_ready = False
+        self._was_started = False
         self._stopping = False
         self._broken = ""
         self.busy: Callable[[], bool] = lambda: False
@@ -88,15 +88,15 @@ class Record:
                 beat=now - self._beat,
                 seen=seen,
                 busy=busy,
-                was_ready=self._was_ready,
+                was_started=self._was_started,
                 stopping=self._stopping,
                 broken=self._broken,
             )
 
     def verdict(self) -> tuple[Facts, Verdict]:
-        """What is known, and what follows from it. Once it was ready, it has started for good."""
+        """What is known, and what follows from it. Once it has started, it has for good."""
         facts = self.facts()
         found = judge(facts, self._bounds)
-        if not found.not_ready:
-            self._was_ready = True
+        if not found.not_started:
+            self._was_started = True
         return facts, found

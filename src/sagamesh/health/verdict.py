@@ -37,7 +37,7 @@ class Facts:
 
     - `beat`: seconds since its event loop was last seen to turn.
     - `busy`: every slot is taken, so nothing polls although all is well.
-    - `was_ready`: it was ready at some time.
+    - `was_started`: it had started at some time.
     - `stopping`: it was told to stop.
     - `broken`: why it cannot go on; empty while it can.
     """
@@ -45,7 +45,7 @@ class Facts:
     beat: float
     seen: tuple[Seen, ...]
     busy: bool = False
-    was_ready: bool = False
+    was_started: bool = False
     stopping: bool = False
     broken: str = ""
 
@@ -75,14 +75,13 @@ class Verdict:
 def judge(facts: Facts, bounds: Bounds) -> Verdict:
     """Decide.
 
-    Live depends on nothing outside the process: the server or a dependency that is slow or gone never makes it false,
-    because a restart would not bring them back.
+    Live and started depend on nothing outside the process: the server or a dependency that is slow or gone never makes
+    them false, because a restart would not bring them back. Ready depends on all of it.
     """
-    not_ready = tuple(_not_ready(facts))
     return Verdict(
         not_live=tuple(_not_live(facts, bounds)),
-        not_ready=not_ready,
-        not_started=() if facts.was_ready or not not_ready else not_ready,
+        not_ready=tuple(_not_ready(facts)),
+        not_started=() if facts.was_started else tuple(_not_started(facts, bounds)),
     )
 
 
@@ -94,8 +93,8 @@ def _not_live(facts: Facts, bounds: Bounds) -> Iterator[str]:
         return  # what the checks saw is as old
     servers = [seen for seen in facts.seen if seen.kind == "server"]
     answers = all(seen.problem is None and seen.lasting > bounds.unpolled and _is_fresh(seen) for seen in servers)
-    # One that never was ready is the startup probe's business.
-    if not answers or not servers or facts.stopping or facts.busy or not facts.was_ready:
+    # One that has not started is the startup probe's business.
+    if not answers or not servers or facts.stopping or facts.busy or not facts.was_started:
         return
     for seen in facts.seen:
         gone = seen.problem is not None and seen.certain and _is_fresh(seen) and seen.lasting > bounds.unpolled
@@ -111,12 +110,34 @@ def _not_ready(facts: Facts) -> Iterator[str]:
     if not facts.seen:
         yield "it has not begun to serve"
     for seen in facts.seen:
-        if seen.age is None:
-            yield f"{seen.name}: not looked at yet"
-        elif not _is_fresh(seen):
-            yield f"{seen.name}: nothing was heard for {seen.age:.0f} s"
-        elif seen.problem is not None and not (seen.kind == "queue" and seen.certain and facts.busy):
-            yield f"{seen.name}: {seen.problem}"
+        yield from _lacking(seen, facts)
+
+
+def _not_started(facts: Facts, bounds: Bounds) -> Iterator[str]:
+    """What the process itself has not done yet."""
+    if facts.broken:
+        yield facts.broken
+    if facts.beat > bounds.stuck:
+        yield f"the event loop has stood still for {facts.beat:.0f} s"
+        return
+    if not facts.seen:
+        yield "it has not begun to serve"
+    answers = all(seen.problem is None for seen in facts.seen if seen.kind == "server")
+    for seen in facts.seen:
+        # Where the server cannot say who polls, the workers ask it all the same, and are heard when it is back. Should
+        # they not be, the process is not live some time later.
+        unknown = seen.problem is not None and not (seen.certain and answers)
+        if seen.kind == "queue" and not unknown:
+            yield from _lacking(seen, facts)
+
+
+def _lacking(seen: Seen, facts: Facts) -> Iterator[str]:
+    if seen.age is None:
+        yield f"{seen.name}: not looked at yet"
+    elif not _is_fresh(seen):
+        yield f"{seen.name}: nothing was heard for {seen.age:.0f} s"
+    elif seen.problem is not None and not (seen.kind == "queue" and seen.certain and facts.busy):
+        yield f"{seen.name}: {seen.problem}"
 
 
 def _is_fresh(seen: Seen) -> bool:

@@ -131,6 +131,7 @@ spec:
       ports:
         - name: probes
           containerPort: {{ $root.Values.probes.port }}
+      {{- /* Started says nothing of the server and of dependencies: an outage kills no new pod, which is not ready until it ends. */}}
       startupProbe:
         httpGet: {path: /startupz, port: probes}
         periodSeconds: 2
