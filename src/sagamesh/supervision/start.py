@@ -77,7 +77,9 @@ async def start_supervised(
             ),
         )
     except WorkflowAlreadyStartedError:
-        watching = client.get_workflow_handle(supervisor_id(task_id))
+        # Somebody was first, perhaps with another input: once it has begun the caller finds out, as for any id.
+        await _begun(client, task_id, client.get_workflow_handle(supervisor_id(task_id)))
+        return None
     except ApplicationError as error:  # the converter's: PayloadTooLarge
         raise InvalidInput(f"the input of {task.name}", [FieldProblem(field="", problem=error.message)]) from None
     return await _begun(client, task_id, watching)
