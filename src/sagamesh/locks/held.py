@@ -141,8 +141,12 @@ class _Block(AbstractAsyncContextManager[Held]):
         # A bug ends nothing: the engine tries the code again from where its history ends, and the lock is held there.
         over = error is None or isinstance(error, workflow.ContinueAsNewError) or ending(error) is not None
         if over and self._request:
+            leaving = asyncio.current_task()
+            before = leaving.cancelling() if leaving else 0
             await uninterrupted(self._leave())
             self._grants.forget(self._request)
+            if error is None and leaving and leaving.cancelling() > before:
+                raise asyncio.CancelledError  # the lock was given back in spite of it, which has swallowed it
 
     async def _granted(self) -> Held:
         asking = asyncio.current_task()
