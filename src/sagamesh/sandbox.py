@@ -122,10 +122,11 @@ class Sandbox(SandboxedWorkflowRunner):
         """One run of a workflow in a sandbox of its own."""
         with _FINDER.using(self.code):
             instance = super().create_instance(det)
-        return instance if self.contexts else _WithoutContexts(instance)
+        pinned = _Pinned(instance, self.code)
+        return pinned if self.contexts else _WithoutContexts(pinned)
 
 
-class _WithoutContexts(WorkflowInstance):
+class _Around(WorkflowInstance):
     def __init__(self, inner: WorkflowInstance) -> None:
         self._inner = inner
 
@@ -138,6 +139,26 @@ class _WithoutContexts(WorkflowInstance):
     def get_thread_id(self) -> int | None:
         return self._inner.get_thread_id()
 
+    def get_serialization_context(self, command_info: Any) -> Any:
+        return self._inner.get_serialization_context(command_info)
+
+    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
+        return self._inner.get_external_store_context(command_info)
+
+
+class _Pinned(_Around):
+    """Also what a task imports while it runs is what its worker has read first."""
+
+    def __init__(self, inner: WorkflowInstance, code: dict[str, Source]) -> None:
+        super().__init__(inner)
+        self._code = code
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        with _FINDER.using(self._code):
+            return self._inner.activate(act)
+
+
+class _WithoutContexts(_Around):
     def get_serialization_context(self, command_info: Any) -> None:
         return None
 
