@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -25,14 +27,24 @@ async def decided(step: str, returns: type[BaseModel], board: Board) -> Operator
     board.waiting.add(step)
     board.show_unfinished()
     board.enter(Stage.NEEDS_OPERATOR)
-    await workflow.wait_condition(lambda: any(decision.step == step for decision in board.decisions))
+    try:
+        await workflow.wait_condition(lambda: any(decision.step == step for decision in board.decisions))
+    except asyncio.CancelledError:
+        # The task's own code gave up on this branch (a timeout, a task group): nobody would read a decision.
+        _settle(step, board)
+        raise
     decision = next(decision for decision in board.decisions if decision.step == step)
     board.decisions.remove(decision)
+    _settle(step, board)
+    return decision
+
+
+def _settle(step: str, board: Board) -> None:
     del board.unfinished[step]
+    board.waiting.discard(step)
     board.show_unfinished()
     if not board.unfinished:
         board.enter(Stage.RUNNING)
-    return decision
 
 
 def check_result(decision: OperatorDecision, board: Board) -> None:

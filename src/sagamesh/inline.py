@@ -74,11 +74,27 @@ class Spot:
 
     unrecorded: bool = False
     running: int = 0
+    _noted: int = -1
+
+    def note(self) -> None:
+        """Something has reached the code that the history does not hold before the code rests."""
+        self.unrecorded = True
+        self._noted = _recorded_events()
+
+    def settle(self) -> None:
+        """Something was recorded after all that was noted in an earlier turn; what came in this one was not."""
+        if _recorded_events() > self._noted:
+            self.unrecorded = False
 
     @property
     def quiet(self) -> bool:
         """Whether nothing runs on the spot."""
         return not self.running
+
+
+def _recorded_events() -> int:
+    # A branch may also end because the task leaves this process's memory; then there is no workflow any more.
+    return workflow.info().get_current_history_length() if workflow.in_workflow() else 0
 
 
 _NAME: Final = "_sagamesh_spot"
@@ -96,9 +112,9 @@ def spot() -> Spot:
 async def catch_up() -> None:
     """Let the history come up to date with what was done on the spot."""
     here = spot()
-    if here.unrecorded:
+    while here.unrecorded:
         await workflow.sleep(timedelta(milliseconds=1), summary="until all is recorded")
-        here.unrecorded = False
+        here.settle()
 
 
 def on_the_spot(
@@ -133,7 +149,7 @@ def on_the_spot(
             asked = known.next_retry_delay if known is not None else None
         finally:
             here.running -= 1
-            here.unrecorded = True
+            here.note()
         await workflow.sleep(asked or pause, summary="until the next attempt")
         return await recorded(again())
 
@@ -148,7 +164,7 @@ def recorded(call: asyncio.Task[RawValue]) -> asyncio.Task[RawValue]:
         try:
             return await call
         finally:
-            here.unrecorded = False
+            here.settle()
 
     return asyncio.create_task(follow())
 

@@ -79,6 +79,7 @@ class Saga:
         self._failures: dict[str, FailureError] = {}
         self._expired = False
         self._closed = False
+        self._pivoting = False
         self._succeeded = False
         self._body: asyncio.Task[Any] | None = None
         self._timer: asyncio.Task[None] | None = None
@@ -114,6 +115,10 @@ class Saga:
         self._stop_if_asked()
         if undo is not None and self._board.past_point_of_no_return:
             raise RuntimeError(f"{capability.type} has an undo, but after the pivot nothing is undone")
+        if undo is not None and undo.fallback:
+            raise DefinitionError(
+                f"{undo.type} undoes {capability.type} and has a fallback: what falls back has undone nothing"
+            )
         if undo is not None and capability.fallback:
             raise DefinitionError(
                 f"{capability.type} has a fallback, and {undo.type} would not undo what that did; "
@@ -172,11 +177,14 @@ class Saga:
         handle = capability.schedule(arg, activity_id=name, summary=summary)
         self._board.past_point_of_no_return = True
         self._board.mark(name, StepState.RUNNING)
+        self._pivoting = True
         try:
             answer = await uninterrupted(self._answer(name, capability, handle))
         except FailureError:
             self._board.past_point_of_no_return = False
             raise
+        finally:
+            self._pivoting = False
         if runs_inline():
             # Should this process die now, the code begins again before the pivot, is given the same answer under the
             # same key, and comes here again: no other way is left, so what follows need not wait for the history.
@@ -209,12 +217,13 @@ class Saga:
         """
         self._stop_if_asked()
         board = self._board
-        while board.asking:
-            await workflow.wait_condition(lambda: not board.asking)
-            self._stop_if_asked()
-        if runs_inline():
-            # The clock of a task stands still between its turns; after a call on the spot a replay would read another.
-            await catch_up()
+        # Nothing may be awaited between the last look and the question: another branch would ask meanwhile.
+        while board.asking or (runs_inline() and spot().unrecorded):
+            if board.asking:
+                await workflow.wait_condition(lambda: not board.asking)
+            else:
+                # The clock of a task stands still between its turns; after a call on the spot a replay reads another.
+                await catch_up()
             self._stop_if_asked()
         board.ask(question, within)
         try:
@@ -255,6 +264,9 @@ class Saga:
             except (FailureError, asyncio.CancelledError) as late:
                 reason = late
         self._stop_timer()
+        if error is not None and self._pivoting:
+            # The block was left while another branch waits for the pivot: whether all is undone depends on that.
+            await uninterrupted(workflow.wait_condition(lambda: not self._pivoting))
         self._closed = True
         if reason is None:
             self._succeeded = True
@@ -289,7 +301,8 @@ class Saga:
 
     async def _finish_running(self) -> None:
         """Wait for what the block left running, and fail as that fails."""
-        before = set(self._failures)
+        # What waits for an operator has failed before, but how it ends is decided from now on.
+        before = set(self._failures) - set(self._board.unfinished)
         await workflow.wait_condition(lambda: not self._running and not self._board.unfinished)
         for name, error in self._failures.items():
             if name not in before and name not in self._dispensable:
