@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError
 
 from mesh_agents.order import OrderRequest
 from sagamesh import Capability, Saga, Task, TaskWorkflow
-from tests.support import deeds, pivots, questions
+from tests.support import deeds, given_up, pivots, questions
 from tests.support.deeds import DEED, Deed, Done, OddPlan, Plan, Report, Switch, Text
 
 
@@ -449,6 +449,7 @@ FLOWS: Final[tuple[type, ...]] = (
     Twice,
     Unmanned,
     Unfitting,
+    *given_up.FLOWS,
     *pivots.FLOWS,
     *questions.FLOWS,
 )
