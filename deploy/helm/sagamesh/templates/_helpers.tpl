@@ -12,12 +12,17 @@
 {{- end -}}
 {{- end -}}
 
+{{/* An image with its digest, or else its tag. Takes {root, image, value}, the last being where the tag is set. */}}
 {{- define "sagamesh.image" -}}
 {{- $tag := default .root.Chart.AppVersion .image.tag -}}
 {{- if eq $tag "latest" -}}
 {{- fail (printf "%s: the tag `latest` is another program tomorrow; name a version" .value) -}}
 {{- end -}}
+{{- with .image.digest -}}
+{{- printf "%s@%s" $.image.repository . -}}
+{{- else -}}
 {{- printf "%s:%s" .image.repository $tag -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "sagamesh.selector" -}}

@@ -8,6 +8,8 @@ Adds `object`, the name of its objects, and `pod`, the labels by which its pods 
 {{- $root := . -}}
 {{- $items := list -}}
 {{- $objects := dict -}}
+{{- $known := list -}}
+{{- range $root.Values.agents }}{{ $known = append $known .name }}{{ end -}}
 {{- range $root.Values.agents -}}
   {{- $own := default dict (get $root.Values.pools .name) -}}
   {{- $pool := mergeOverwrite (deepCopy $root.Values.defaults) (deepCopy .) (deepCopy $own) -}}
@@ -30,18 +32,9 @@ Adds `object`, the name of its objects, and `pod`, the labels by which its pods 
   {{- if and $pool.gate (ne $pool.kind "tasks") -}}
     {{- fail (printf "pools.%s.gate: its workers host no tasks, so %s would wait there for ever; set it for the pool that hosts it" .name $pool.gate.workflowType) -}}
   {{- end -}}
-  {{- range $variable, $_ := $pool.env -}}
-    {{- if regexMatch "(PASSWORD|SECRET|TOKEN|_KEY|DATABASE|DSN)$" $variable -}}
-      {{- fail (printf "%s: env.%s may hold a secret: put it into a Secret, and name that in envFrom" $pool.name $variable) -}}
-    {{- end -}}
-    {{- if regexMatch "^(TEMPORAL_.*|SAGAMESH_(APP|SLOTS|GRACE|DRAIN|PROBE_PORT|PROBE_HOST|LOG_LEVEL))$" $variable -}}
-      {{- fail (printf "%s: env.%s is set by the chart, from a value of its own" $pool.name $variable) -}}
-    {{- end -}}
-  {{- end -}}
+  {{- include "sagamesh.poolChecks" (dict "root" $root "pool" $pool "known" $known) -}}
   {{- $items = append $items $pool -}}
 {{- end -}}
-{{- $known := list -}}
-{{- range $items }}{{ $known = append $known .name }}{{ end -}}
 {{- range $name, $_ := $root.Values.pools -}}
   {{- if not (has $name $known) -}}
     {{- fail (printf "pools: %s is none of `agents` (%s)" $name (default "which is empty: write it with `sagamesh deploy values`" (join ", " $known))) -}}

@@ -74,13 +74,9 @@ triggers:
       workerDeploymentName: ""
       workerDeploymentBuildId: ""
       {{- end }}
-      {{- if $root.Values.temporal.tls.enabled }}
+      {{- /* There is no switch for TLS: KEDA takes it where it has an API key or a client certificate. */}}
       {{- with $root.Values.temporal.tls.serverName }}
       tlsServerName: {{ . | quote }}
-      {{- end }}
-      {{- if $root.Values.temporal.apiKey.secret }}
-      enableTLS: "true"
-      {{- end }}
       {{- end }}
     {{- if include "sagamesh.secured" $root }}
     authenticationRef:
