@@ -35,20 +35,59 @@ which Alertmanager knows whom it is about), `labels`, `anchor` (of its entry in 
 {{- ternary (printf "namespace=%q" .Release.Namespace) `namespace=~".*"` .Values.monitoring.rules.namespaced -}}
 {{- end -}}
 
+{{/*
+What an expression about a pool has behind it if KEDA stops all its workers while nothing waits for them: it then holds only where
+more waits than starts them. Empty for other pools. Takes {root, pool}.
+*/}}
+{{- define "sagamesh.whileCallsWait" -}}
+{{- $keda := .pool.scaling.keda -}}
+{{- if and (eq .pool.scaling.mode "keda") $keda.stopWhenIdle -}}
+{{- $queues := list -}}
+{{- range .pool.queues }}{{ $queues = append $queues (regexQuoteMeta .) }}{{ end }}
+and on () max(sagamesh_queue_backlog{ {{- include "sagamesh.where" .root }},queue=~{{ join "|" $queues | printf "%q" }},kind{{ eq .pool.kind "tasks" | ternary "=" "!=" }}"tasks"}) > {{ int $keda.activationTargetQueueSize }}
+{{- end -}}
+{{- end -}}
+
+{{/*
+For how long a pool may have no worker. Where KEDA stops them all, its next look at the queue and a worker's start come on top.
+Takes {root, pool}.
+*/}}
+{{- define "sagamesh.mayBeGone" -}}
+{{- $keda := .pool.scaling.keda -}}
+{{- if and (eq .pool.scaling.mode "keda") $keda.stopWhenIdle -}}
+{{- add (int $keda.pollingInterval) (int .root.Values.probes.startupSeconds) 60 }}s
+{{- else -}}
+1m
+{{- end -}}
+{{- end -}}
+
 {{/* The alerts that come with the chart, but for those of `disabled`. An expression gives one result for all pods of a pool. */}}
 {{- define "sagamesh.alerts" -}}
 {{- $root := . -}}
 {{- $rules := .Values.monitoring.rules -}}
 {{- $ns := include "sagamesh.where" . -}}
 {{- $alerts := list -}}
+{{- $idle := list -}}
 {{- range (include "sagamesh.pools" . | fromJson).items -}}
-{{- $alerts = append $alerts (dict "name" "AgentDown" "severity" "critical" "for" "1m" "agent" .name "anchor" "no-worker-of-an-agent-answers"
-  "expr" (printf `(count(up{%s,pool=%q} == 1) or vector(0)) == 0` $ns .name)
+{{- $pool := dict "root" $root "pool" . -}}
+{{- $waiting := include "sagamesh.whileCallsWait" $pool -}}
+{{- $for := include "sagamesh.mayBeGone" $pool -}}
+{{- $alerts = append $alerts (dict "name" "AgentDown" "severity" "critical" "for" $for "agent" .name "anchor" "no-worker-of-an-agent-answers"
+  "expr" (printf `(count(up{%s,pool=%q} == 1) or vector(0)) == 0%s` $ns .name $waiting)
   "summary" (printf "No worker of %s answers" .name)
-  "description" (printf "{{ $value }} workers of %s have answered Prometheus for a minute. What is sent to it waits; nothing is lost." .name)) -}}
+  "description" (printf "{{ $value }} workers of %s have answered Prometheus for %s. What is sent to it waits; nothing is lost." .name ($for | eq "1m" | ternary "a minute" $for))) -}}
+{{- if and $waiting (eq .kind "agent") -}}
+{{- $idle = append $idle (regexQuoteMeta .name) -}}
+{{- $alerts = append $alerts (dict "name" "AgentWithoutPollers" "severity" "critical" "for" $for "agent" .name "anchor" "tasks-start-but-nothing-happens"
+  "expr" (printf `min(max by (capability) (orchestrator_active_agents{%s,capability=~%q})) == 0%s` $ns (printf "%s[.][^.]+" (regexQuoteMeta .name)) $waiting)
+  "summary" (printf "Nobody takes calls of %s" .name)
+  "description" (printf "As the Temporal server sees it, {{ $value }} workers ask for calls of at least one capability of %s. They wait; nothing is lost." .name)) -}}
 {{- end -}}
+{{- end -}}
+{{- $others := "" -}}
+{{- with $idle }}{{ $others = printf `,capability!~%q` (printf "(%s)[.][^.]+" (join "|" .)) }}{{ end -}}
 {{- $alerts = append $alerts (dict "name" "AgentWithoutPollers" "severity" "critical" "for" "1m" "agent" "{{ $labels.agent }}" "anchor" "tasks-start-but-nothing-happens"
-  "expr" (printf `min by (agent) (label_replace(max by (capability) (orchestrator_active_agents{%s}), "agent", "$1", "capability", "(.+)[.][^.]+")) == 0` $ns)
+  "expr" (printf `min by (agent) (label_replace(max by (capability) (orchestrator_active_agents{%s%s}), "agent", "$1", "capability", "(.+)[.][^.]+")) == 0` $ns $others)
   "summary" "Nobody takes calls of {{ $labels.agent }}"
   "description" "As the Temporal server sees it, {{ $value }} workers ask for calls of at least one capability of {{ $labels.agent }}. They wait; nothing is lost.") -}}
 {{- $alerts = append $alerts (dict "name" "TaskNeedsOperator" "severity" "error" "for" "1m" "keep" "5m" "anchor" "needs_operator-a-compensation-has-failed"
