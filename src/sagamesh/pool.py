@@ -160,15 +160,17 @@ class Pool:
         if self._failing is not None:
             self._failing(error)
 
-    @property
-    def busy(self) -> bool:
-        """Whether all slots of a queue may be taken, so that this process does not ask for more.
+    def taken(self, queue: str) -> int:
+        """How many calls of this agent that came on a queue run in this process."""
+        return 0 if self._bidder is None else self._bidder.by_queue[queue]
+
+    def busy(self, queue: str) -> bool:
+        """Whether all slots for the calls of a queue may be taken, so that this process does not ask for more there.
 
         Where resources decide, that may be so as soon as everything runs that is served in any case.
         """
-        if self.agent is None or self._bidder is None:
-            return False
-        return self._bidder.in_use >= min(limits.slots or least(self.capacity) for limits in self._limits())
+        slots = {limits.queue: limits.slots or least(self.capacity) for limits in self._limits()}
+        return queue in slots and self.taken(queue) >= slots[queue]
 
     def configure(
         self,

@@ -81,6 +81,7 @@ def test_health_tells_all() -> None:
                 "kind": "dependency",
                 "ok": False,
                 "reason": "gone",
+                "busy": False,
                 "age_seconds": 1.0,
                 "lasting_seconds": 2.1,
             }

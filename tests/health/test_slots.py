@@ -26,6 +26,8 @@ async def test_ten_calls_at_a_time(start: Start, client: Client, new_id: str) ->
 
     await eventually(full)
     await process.says("/health", 200, '"busy": true')
+    busy = [check["name"] for check in (await process.health())["checks"] if check["busy"]]
+    assert busy == ["queue clerk (activities)"], "it still has to poll the others"
     assert len(process.written("begun")) == 10
     assert (await process.get("/livez"))[0] == (await process.get("/readyz"))[0] == 200
 

@@ -18,6 +18,8 @@ DATABASE = Seen("database", "dependency", age=1, lasting=1000)
 
 SILENT = replace(SERVER, problem="does not answer", certain=False)
 UNPOLLED = replace(QUEUE, problem="it is not polled by this process")
+FULL = replace(UNPOLLED, busy=True)
+ORDERS = replace(UNPOLLED, name="queue orders")
 UNKNOWN = replace(QUEUE, problem="the Temporal server answers: unavailable", certain=False)
 DOWN = replace(DATABASE, problem="OSError: refused", certain=False)
 
@@ -50,12 +52,12 @@ def facts(*seen: Seen, **other: object) -> Facts:
         pytest.param(facts(SERVER, replace(UNPOLLED, lasting=179)), True, False, True, id="unpolled for a while"),
         pytest.param(facts(SERVER, UNPOLLED), True, False, False, id="pollers gone"),
         pytest.param(facts(SERVER, UNPOLLED, was_started=False), False, False, True, id="never polled: not started"),
-        pytest.param(facts(SERVER, UNPOLLED, was_started=False, busy=True), True, True, True, id="full from the start"),
-        pytest.param(facts(SERVER, UNPOLLED, busy=True), True, True, True, id="no slot is free to poll for"),
+        pytest.param(facts(SERVER, FULL, was_started=False), True, True, True, id="full from the start"),
+        pytest.param(facts(SERVER, FULL), True, True, True, id="no slot is free to poll for"),
+        pytest.param(facts(SERVER, FULL, ORDERS), True, False, False, id="another queue is full"),
+        pytest.param(facts(SERVER, FULL, ORDERS, was_started=False), False, False, True, id="another is, at the start"),
         pytest.param(facts(SERVER, replace(UNPOLLED, certain=False)), True, False, True, id="the queue's look fails"),
-        pytest.param(
-            facts(SERVER, replace(UNPOLLED, certain=False), busy=True), True, False, True, id="busy, and the look fails"
-        ),
+        pytest.param(facts(SERVER, replace(FULL, certain=False)), True, False, True, id="busy, and the look fails"),
         pytest.param(facts(SERVER, replace(UNPOLLED, age=71)), True, False, True, id="unpolled, seen long ago"),
         pytest.param(facts(replace(SERVER, age=71), UNPOLLED), True, False, True, id="the server's look hangs"),
         pytest.param(facts(UNPOLLED), True, False, True, id="nobody looks at the server"),

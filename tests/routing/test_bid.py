@@ -87,10 +87,10 @@ class TestBidder:
     def test_calls_are_counted_while_they_run_and_timed_when_they_are_answered(self) -> None:
         clock = iter([10.0, 10.5, 20.0])
         bidder = Bidder("a", 0, lambda: 2, "1@h", lambda: next(clock))
-        with bidder.call("t-1", "a.do"):
-            assert bidder.in_use == 1
-        with pytest.raises(ZeroDivisionError), bidder.call("t-2", "a.do"):
+        with bidder.call("t-1", "a.do", "a"):
+            assert (bidder.in_use, bidder.by_queue["a"], bidder.by_queue["b"]) == (1, 1, 0)
+        with pytest.raises(ZeroDivisionError), bidder.call("t-2", "a.do", "a"):
             1 / 0  # noqa: B018  # a call that fails is no measure
-        assert bidder.in_use == 0
+        assert (bidder.in_use, bidder.by_queue["a"]) == (0, 0)
         assert bidder.latency("a.do") == 500
         assert bidder.latency("a.other") is None

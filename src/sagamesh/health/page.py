@@ -50,7 +50,7 @@ def _health(facts: Facts, found: Verdict) -> str:
         "started": not found.not_started,
         **{name: list(reasons) for name, reasons in asdict(found).items()},
         "stopping": facts.stopping,
-        "busy": facts.busy,
+        "busy": any(seen.busy for seen in facts.seen),
         "loop_seconds": round(facts.beat, 1),
         "checks": [
             {
@@ -58,6 +58,7 @@ def _health(facts: Facts, found: Verdict) -> str:
                 "kind": seen.kind,
                 "ok": seen.problem is None and seen.age is not None,
                 "reason": seen.problem or "",
+                "busy": seen.busy,
                 "age_seconds": None if seen.age is None else round(seen.age, 1),
                 "lasting_seconds": round(seen.lasting, 1) if seen.age is not None else None,
             }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from sagamesh.health.busy import busy
 from sagamesh.health.engine import Queue, answers, polled, queues_of
 from sagamesh.health.page import page
 from sagamesh.health.probe import Answer, probe_server
@@ -34,6 +35,7 @@ _log = logging.getLogger("sagamesh.health")
 
 _SERVER_EVERY: Final = 5.0
 _SERVER_TIMEOUT: Final = 6.0
+_QUEUE_TIMEOUT: Final = 6.0
 _READINGS: Final = 3
 """For so many intervals a reading of the mesh counts: one that comes late leaves no gap."""
 
@@ -116,14 +118,20 @@ class Health:
 
         - `beside`: workers that are no pool's.
         """
-        self._record.busy = lambda: any(pool.busy for pool in pools)
         queues: list[Queue] = [queue for pool in pools for queue in pool.queues]
         queues += [queue for worker in beside for queue in queues_of(worker)]
         every, patience = self._settings.health_interval, self._settings.dependency_timeout
         checks = [Check("server", "server", partial(answers, client), min(every, _SERVER_EVERY), _SERVER_TIMEOUT)]
         checks += [
-            Check(f"queue {name} ({side})", "queue", partial(polled, client, (name, side), self._started), every, 6.0)
-            for name, side in dict.fromkeys(queues)
+            Check(
+                f"queue {queue[0]} ({queue[1]})",
+                "queue",
+                partial(polled, client, queue, self._started),
+                every,
+                _QUEUE_TIMEOUT,
+                partial(busy, queue, pools),
+            )
+            for queue in dict.fromkeys(queues)
         ]
         checks += [
             Check(f"{pool.queue} {name}", "dependency", look, every, patience)

@@ -9,7 +9,12 @@ from dataclasses import dataclass, replace
 
 from sagamesh.health.verdict import Bounds, Facts, Kind, Seen, Verdict, judge
 
-__all__ = ["Record"]
+__all__ = ["Record", "never"]
+
+
+def never() -> bool:
+    """For what is never busy."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +25,13 @@ class _Entry:
     problem: str | None = None
     certain: bool = True
     at: float | None = None
+    busy: Callable[[], bool] = never
     since: float = 0.0
 
 
 class Record:
     """What is known of this process. Written from its event loop, read from any thread.
 
-    - `busy`: whether every slot is taken; asked when somebody reads.
     - `clock`: seconds that only go forward.
     """
 
@@ -39,12 +44,14 @@ class Record:
         self._was_started = False
         self._stopping = False
         self._broken = ""
-        self.busy: Callable[[], bool] = lambda: False
 
-    def expect(self, name: str, kind: Kind, *, fresh: float) -> None:
-        """Announce a check: until it has looked, the process is not ready. `fresh`: see `Seen`."""
+    def expect(self, name: str, kind: Kind, *, fresh: float, busy: Callable[[], bool] = never) -> None:
+        """Announce a check: until it has looked, the process is not ready.
+
+        - `fresh`, `busy`: see `Seen`; `busy` is asked when somebody reads, from any thread.
+        """
         with self._lock:
-            self._entries[name] = _Entry(name, kind, fresh)
+            self._entries[name] = _Entry(name, kind, fresh, busy=busy)
 
     def tell(self, name: str, problem: str | None, *, certain: bool = True) -> None:
         """What the check of this name saw just now."""
@@ -70,7 +77,6 @@ class Record:
     def facts(self) -> Facts:
         """All of it, as of now."""
         now = self._clock()
-        busy = self.busy()
         with self._lock:
             seen = tuple(
                 Seen(
@@ -81,13 +87,13 @@ class Record:
                     age=None if entry.at is None else now - entry.at,
                     lasting=now - entry.since,
                     fresh=entry.fresh,
+                    busy=entry.busy(),
                 )
                 for entry in self._entries.values()
             )
             return Facts(
                 beat=now - self._beat,
                 seen=seen,
-                busy=busy,
                 was_started=self._was_started,
                 stopping=self._stopping,
                 broken=self._broken,

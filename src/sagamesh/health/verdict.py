@@ -20,6 +20,7 @@ class Seen:
     - `age`: since the last look ended; None while none has.
     - `lasting`: for how long it has been as it is now.
     - `fresh`: the age beyond which it says nothing any more.
+    - `busy`: of a queue: every slot for its calls is taken, so nothing polls it although all is well.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Seen:
     age: float | None = None
     lasting: float = 0.0
     fresh: float = 70.0
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,6 @@ class Facts:
     """All that is known of the process.
 
     - `beat`: seconds since its event loop was last seen to turn.
-    - `busy`: every slot is taken, so nothing polls although all is well.
     - `was_started`: it had started at some time.
     - `stopping`: it was told to stop.
     - `broken`: why it cannot go on; empty while it can.
@@ -44,7 +45,6 @@ class Facts:
 
     beat: float
     seen: tuple[Seen, ...]
-    busy: bool = False
     was_started: bool = False
     stopping: bool = False
     broken: str = ""
@@ -94,11 +94,11 @@ def _not_live(facts: Facts, bounds: Bounds) -> Iterator[str]:
     servers = [seen for seen in facts.seen if seen.kind == "server"]
     answers = all(seen.problem is None and seen.lasting > bounds.unpolled and _is_fresh(seen) for seen in servers)
     # One that has not started is the startup probe's business.
-    if not answers or not servers or facts.stopping or facts.busy or not facts.was_started:
+    if not answers or not servers or facts.stopping or not facts.was_started:
         return
     for seen in facts.seen:
         gone = seen.problem is not None and seen.certain and _is_fresh(seen) and seen.lasting > bounds.unpolled
-        if seen.kind == "queue" and gone:
+        if seen.kind == "queue" and gone and not seen.busy:
             yield f"{seen.name}: {seen.problem}, for {seen.lasting:.0f} s, and the server answers"
 
 
@@ -110,7 +110,7 @@ def _not_ready(facts: Facts) -> Iterator[str]:
     if not facts.seen:
         yield "it has not begun to serve"
     for seen in facts.seen:
-        yield from _lacking(seen, facts)
+        yield from _lacking(seen)
 
 
 def _not_started(facts: Facts, bounds: Bounds) -> Iterator[str]:
@@ -128,15 +128,15 @@ def _not_started(facts: Facts, bounds: Bounds) -> Iterator[str]:
         # they not be, the process is not live some time later.
         unknown = seen.problem is not None and not (seen.certain and answers)
         if seen.kind == "queue" and not unknown:
-            yield from _lacking(seen, facts)
+            yield from _lacking(seen)
 
 
-def _lacking(seen: Seen, facts: Facts) -> Iterator[str]:
+def _lacking(seen: Seen) -> Iterator[str]:
     if seen.age is None:
         yield f"{seen.name}: not looked at yet"
     elif not _is_fresh(seen):
         yield f"{seen.name}: nothing was heard for {seen.age:.0f} s"
-    elif seen.problem is not None and not (seen.kind == "queue" and seen.certain and facts.busy):
+    elif seen.problem is not None and not (seen.kind == "queue" and seen.certain and seen.busy):
         yield f"{seen.name}: {seen.problem}"
 
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from sagamesh.health.record import Record
+from sagamesh.health.record import Record, never
 from sagamesh.health.verdict import Kind
 from sagamesh.tracing.switch import untraced
 
@@ -42,6 +42,7 @@ class Check:
 
     - `look`: returns when all is well, raises when it is not.
     - `every`, `timeout`: seconds between two looks, and for one.
+    - `busy`: see `Record.expect`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Check:
     look: Callable[[], Awaitable[object]]
     every: float
     timeout: float
+    busy: Callable[[], bool] = never
 
 
 @asynccontextmanager
@@ -65,7 +67,7 @@ async def beating(record: Record) -> AsyncIterator[None]:
 async def watching(record: Record, checks: Sequence[Check]) -> AsyncIterator[None]:
     """Keep the record while the block runs."""
     for check in checks:
-        record.expect(check.name, check.kind, fresh=check.every + check.timeout + _SLACK)
+        record.expect(check.name, check.kind, fresh=check.every + check.timeout + _SLACK, busy=check.busy)
     with untraced():
         tasks = [asyncio.create_task(_follow(record, each)) for each in checks]
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -28,7 +28,7 @@ _OFFER_STANDS: Final = 10.0
 class Bidder(Interceptor):
     """Counts and times the calls of one agent in one process, and bids by that.
 
-    - `in_use`: calls that it serves now.
+    - `in_use`: calls that it serves now. `by_queue`: the same, by the queue that they came on.
     - `cost`: what the contract says of one call. `slots`: calls at a time in this process. `identity`: the process, as
       the server knows it.
     """
@@ -47,6 +47,7 @@ class Bidder(Interceptor):
         self._slots = slots
         self._clock = clock
         self.in_use = 0
+        self.by_queue: Counter[str] = Counter()
         self._took: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
         self._offers: dict[tuple[str, str], float] = {}
 
@@ -89,16 +90,18 @@ class Bidder(Interceptor):
         return _Timed(next, self)
 
     @contextmanager
-    def call(self, task: str, capability: str) -> Iterator[None]:
+    def call(self, task: str, capability: str, queue: str) -> Iterator[None]:
         """Count and time a call of this process while the block runs; only calls that are answered are averaged."""
         self._offers.pop((task, capability), None)
         self.in_use += 1
+        self.by_queue[queue] += 1
         began = self._clock()
         try:
             yield
             self._took[capability].append(self._clock() - began)
         finally:
             self.in_use -= 1
+            self.by_queue[queue] -= 1
 
 
 class _Timed(ActivityInboundInterceptor):
@@ -111,5 +114,5 @@ class _Timed(ActivityInboundInterceptor):
         if not info.activity_type.startswith(self._bidder.prefix):
             # An offer, or a call of another agent that inline hosting has in the same process.
             return await super().execute_activity(input)
-        with self._bidder.call(info.workflow_id or "", info.activity_type):
+        with self._bidder.call(info.workflow_id or "", info.activity_type, info.task_queue):
             return await super().execute_activity(input)
