@@ -35,6 +35,7 @@ from mesh_activities.mail_verdict import MailServerUnfit, verdict
 from mesh_agents.notification import Delivery, MailRefused, OrderConfirmation, confirm_order
 from sagamesh import current_call
 from sagamesh.database import Database
+from sagamesh.settings import wrong_setting
 
 __all__ = ["MailServerUnfit", "Mailer", "Tls", "metadata"]
 
@@ -69,7 +70,7 @@ class Mailer:
     - `ca_file`: PEM file of the authorities to trust, instead of the system's.
 
     Raises:
-        ValueError: for a sender that is no address, or a login that would cross a network in clear text.
+        InvalidInput: for a sender that is no address, or a login that would cross a network in clear text.
         OSError: for a `ca_file` that cannot be read or has no certificate in it.
     """
 
@@ -89,9 +90,10 @@ class Mailer:
         try:
             self._sender = parse_address(sender)
         except ValueError as error:
-            raise ValueError(f"SAGAMESH_MAIL_SENDER is no mail address: {error}") from None
+            raise wrong_setting("SAGAMESH_MAIL_SENDER", f"is no mail address: {error}") from None
         if username and tls == "none" and not _is_here(host):
-            raise ValueError("SAGAMESH_MAIL_TLS: a login is only sent encrypted (or to this machine), not with `none`")
+            problem = "a login is only sent encrypted (or to this machine), not with `none`"
+            raise wrong_setting("SAGAMESH_MAIL_TLS", problem)
         self._database = database
         self._host = host
         self._port = port

@@ -75,7 +75,7 @@ class Payments:
         """Connect to the database (creating its table) and prepare the gateway's connections; close both at the end.
 
         Raises:
-            ValueError: for a URL or key that cannot be right, naming the setting.
+            InvalidInput: for a URL or key that cannot be right, naming the setting.
         """
         async with Stripe.open(base_url, api_key) as gateway, Database.open(database_url, metadata) as database:
             yield cls(database, gateway)

@@ -15,6 +15,8 @@ from typing import Annotated, Final, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from sagamesh.settings import wrong_setting
+
 __all__ = ["API_KEY_SETTING", "URL_SETTING", "GatewayError", "Intent", "Problem", "Refund", "Stripe", "retry_after"]
 
 API_KEY_SETTING: Final = "SAGAMESH_PAYMENT_KEY"
@@ -119,12 +121,12 @@ class Stripe:
         - `base_url`: such as `https://api.stripe.com`. Plain `http` only to this machine, or with a test key.
 
         Raises:
-            ValueError: for a URL or key that cannot be right, naming the setting; the key itself is not shown.
+            InvalidInput: for a URL or key that cannot be right, naming the setting; the key itself is not shown.
         """
         url = _checked_url(base_url)
         key = _checked_key(api_key)
         if url.scheme == "http" and not _is_here(url.host) and "_test_" not in key:
-            raise ValueError(f"{URL_SETTING}: a live key is only sent over https (or to this machine), not to {url}")
+            raise wrong_setting(URL_SETTING, f"a live key is only sent over https (or to this machine), not to {url}")
         async with httpx.AsyncClient(
             base_url=url,
             headers={"Authorization": f"Bearer {key}", "Stripe-Version": _API_VERSION},
@@ -262,11 +264,12 @@ def _checked_url(base_url: str) -> httpx.URL:
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
-        raise ValueError(f"{URL_SETTING} is no URL") from None
+        raise wrong_setting(URL_SETTING, "is no URL") from None
     if url.userinfo:
-        raise ValueError(f"{URL_SETTING} must carry no user name or password; the key belongs into {API_KEY_SETTING}")
+        problem = f"must carry no user name or password; the key belongs into {API_KEY_SETTING}"
+        raise wrong_setting(URL_SETTING, problem)
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        raise ValueError(f"{URL_SETTING} must look like https://api.stripe.com, not {base_url!r}")
+        raise wrong_setting(URL_SETTING, f"must look like https://api.stripe.com, not {base_url!r}")
     return url
 
 
@@ -274,7 +277,7 @@ def _checked_key(api_key: SecretStr) -> str:
     # A stray newline would make the HTTP library quote the whole header, key and all, in its error.
     key = api_key.get_secret_value()
     if not key or not all("!" <= letter <= "~" for letter in key):
-        raise ValueError(f"{API_KEY_SETTING} must be a gateway's secret key: letters without spaces or line ends")
+        raise wrong_setting(API_KEY_SETTING, "must be a gateway's secret key: letters without spaces or line ends")
     return key
 
 

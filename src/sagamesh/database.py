@@ -9,11 +9,12 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, MetaData, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from sagamesh.database_address import address_of, obstacle_to_opening, wrong_address
 
 __all__ = ["Database"]
 
@@ -24,7 +25,6 @@ _LOCK_WAIT_MS: Final = 5_000
 _SILENCE_MS: Final = 30_000
 _SCHEMA_LOCK: Final = 0x5A6A_3E54  # any number, the same in every process that creates tables
 
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _READING: Final = "sagamesh_reading"
 
 
@@ -57,17 +57,28 @@ class Database:
             metadata: the tables.
 
         Raises:
-            ValueError: for a URL of another kind, or a SQLite database without a file.
-            sqlalchemy.exc.DBAPIError, OSError: when the database cannot be reached.
+            InvalidInput: for a URL of another kind, a SQLite file that cannot be opened, or a login that PostgreSQL
+                refuses. Names the environment variable that has this value; shows no user and no password.
+            DependencyUnreachable: when the database cannot be reached.
         """
-        address = _checked(url)
+        try:
+            address = address_of(url)
+        except ValueError as error:
+            raise wrong_address(url, str(error)) from None
         engine = _sqlite_engine(address) if address.get_backend_name() == "sqlite" else _postgresql_engine(address)
         try:
-            async with engine.begin() as connection:
-                if engine.dialect.name == "postgresql":
-                    # Two pools that start at once would both find a table missing, and one would fail to create it.
-                    await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _SCHEMA_LOCK})
-                await connection.run_sync(metadata.create_all)
+            try:
+                async with engine.begin() as connection:
+                    if engine.dialect.name == "postgresql":
+                        # Two pools that start at once would both find a table missing, and one would fail to create it.
+                        lock = text("SELECT pg_advisory_xact_lock(:number)")
+                        await connection.execute(lock, {"number": _SCHEMA_LOCK})
+                    await connection.run_sync(metadata.create_all)
+            except Exception as error:
+                obstacle = obstacle_to_opening(url, address, error)
+                if obstacle is None:
+                    raise
+                raise obstacle from error
             yield cls(engine)
         finally:
             await engine.dispose()
@@ -107,21 +118,6 @@ class Database:
         await connection.execute(insertion.on_conflict_do_update(index_elements=table.primary_key.columns, set_=others))
 
 
-def _checked(url: str) -> URL:
-    try:
-        address = make_url(url)
-    except ArgumentError:
-        raise ValueError(
-            "a database URL looks like sqlite:///path.db or postgresql://user:password@host/name"
-        ) from None
-    address = address.set(drivername=_DRIVERS.get(address.drivername, address.drivername))
-    if address.drivername not in _DRIVERS.values():
-        raise ValueError(f"a database is sqlite or postgresql, not {address.drivername}")
-    if address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:"):
-        raise ValueError("a SQLite database needs a file (sqlite:///path.db): in memory each connection has its own")
-    return address
-
-
 def _sqlite_engine(address: URL) -> AsyncEngine:
     engine = create_async_engine(address)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -149,14 +145,18 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     # The driver would begin transactions late and as readers; two of them upgrading to writers would then fail.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout={_LOCK_WAIT_MS}",
-        "journal_mode=WAL",
-        # WAL with NORMAL survives kill -9 of the process; a power cut may lose the last commits.
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in (
+            f"busy_timeout={_LOCK_WAIT_MS}",
+            "journal_mode=WAL",
+            # WAL with NORMAL survives kill -9 of the process; a power cut may lose the last commits.
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()  # nobody else knows it yet, and its thread would outlive the event loop
+        raise
     cursor.close()
 
 

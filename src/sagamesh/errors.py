@@ -8,6 +8,7 @@
     ├── NotDurable                   a capability was called outside a workflow
     ├── InvalidInput                 the input was refused before any effect; carries the fields
     ├── ServerUnreachable            the Temporal server does not answer
+    ├── DependencyUnreachable        what a pool needs, such as its database, does not answer
     ├── TaskNotFound                 no task has this id
     ├── TaskConflict                 the id is taken by a task with another input
     ├── Refused                      a running task declined a request (cancel, approve, operator)
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BusinessError",
     "DefinitionError",
+    "DependencyUnreachable",
     "InvalidInput",
     "MeshError",
     "NotDurable",
@@ -110,6 +112,10 @@ class ServerUnreachable(SagameshError, ConnectionError):
         self.what = what or message
         self.advice = advice
         super().__init__(message)
+
+
+class DependencyUnreachable(SagameshError, ConnectionError):
+    """What a pool needs to open, such as its database, cannot be reached; the message names it."""
 
 
 class TaskNotFound(SagameshError, LookupError):

@@ -6,18 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from socket import gaierror
 
 from temporalio.worker import WorkerDeploymentConfig
 
 from sagamesh.app import App
 from sagamesh.client import Client
 from sagamesh.connection import connect_temporal
+from sagamesh.errors import DependencyUnreachable, InvalidInput, SagameshError
+from sagamesh.failure import FieldProblem
 from sagamesh.inline import inline_workers
-from sagamesh.pool import Pool
+from sagamesh.pool import Pool, PoolFactory
 from sagamesh.settings import WorkerSettings, read_settings
 from sagamesh.system import system_worker
 
-__all__ = ["hosting", "open_pools"]
+__all__ = ["hosting", "open_pools", "pool_factories"]
 
 
 @asynccontextmanager
@@ -40,8 +43,9 @@ async def hosting(
         Unserved: for a pool without an implementation of what it must serve, and for inline hosting without the agents
             that the tasks call inline.
         UnknownName: for a pool that the app does not have.
-        InvalidInput: when a setting is missing or wrong.
+        InvalidInput: when a setting is missing or wrong, or a pool is named twice.
         ServerUnreachable: when the server does not answer at the start.
+        DependencyUnreachable: when what a pool opens does not.
         Refused: when it cannot keep what a contract declares.
         ExceptionGroup: with the error of a worker that could not go on; the block is cancelled before.
     """
@@ -75,6 +79,23 @@ async def _serve(serving: AbstractAsyncContextManager[object], begun: asyncio.Ba
         await stop.wait()
 
 
+def pool_factories(app: App, names: Sequence[str]) -> dict[str, PoolFactory]:
+    """Name to the function that makes the pool, in the given order; nothing is opened.
+
+    Raises:
+        UnknownName: for a pool that the app does not have.
+        InvalidInput: for one that is named twice.
+    """
+    factories: dict[str, PoolFactory] = {}
+    for name in names:
+        if name in factories:
+            advice = "SAGAMESH_SLOTS is for more calls at a time, a second process for more workers"
+            problem = f"named twice; a process serves a pool once ({advice})"
+            raise InvalidInput("the list of pools", [FieldProblem(field=name, problem=problem)])
+        factories[name] = app.pool_factory(name)
+    return factories
+
+
 async def open_pools(
     stack: AsyncExitStack,
     app: App,
@@ -91,11 +112,20 @@ async def open_pools(
 
     Raises:
         Unserved: as `Pool.check`.
-        UnknownName: for a pool that the app does not have.
+        UnknownName, InvalidInput: as `pool_factories`.
+        DependencyUnreachable: naming the pool, when what it opens does not answer.
     """
     opened = []
-    for factory in [app.pool_factory(name) for name in names]:
-        pool = await stack.enter_async_context(factory())
+    for name, factory in pool_factories(app, names).items():
+        try:
+            pool = await stack.enter_async_context(factory())
+        except DependencyUnreachable as error:
+            raise DependencyUnreachable(f"pool {name}: {error}") from error
+        except SagameshError:
+            raise  # names what is wrong itself; some are connection errors, too
+        except (ConnectionError, TimeoutError, gaierror) as error:
+            said = str(error) or type(error).__name__
+            raise DependencyUnreachable(f"pool {name}: what it opens cannot be reached: {said}") from error
         grace = timedelta(seconds=settings.grace)
         pool.configure(
             slots=settings.capacity, grace=grace, pollers=settings.pollers, deployment=deployment, drain=drain

@@ -13,7 +13,7 @@ from sagamesh.pollers import DEFAULT_POLLERS
 from sagamesh.pool import DEFAULT_GRACE
 from sagamesh.slots import DEFAULT_SLOTS, ResourceSlots, Slots
 
-__all__ = ["PREFIX", "WorkerSettings", "read_settings"]
+__all__ = ["PREFIX", "WorkerSettings", "read_settings", "wrong_setting"]
 
 PREFIX = "SAGAMESH_"
 
@@ -86,6 +86,11 @@ class WorkerSettings(BaseSettings):
         return self.slots
 
 
+def wrong_setting(variable: str, problem: str) -> InvalidInput:
+    """The error for a setting that is found to be wrong where it is used; a worker ends with it as one line."""
+    return InvalidInput("the environment", [FieldProblem(field=variable, problem=problem)])
+
+
 def read_settings(kind: type[S]) -> S:
     """Read settings from the environment.
 
@@ -100,6 +105,7 @@ def read_settings(kind: type[S]) -> S:
         # A variable that may be one of several things has a problem for each of them.
         problems: dict[str, list[str]] = {}
         for item in error.errors(include_url=False, include_context=False, include_input=False):
-            problems.setdefault(prefix + str(item["loc"][0]).upper(), []).append(item["msg"])
+            problem = item["msg"].removeprefix("Value error, ")
+            problems.setdefault(prefix + str(item["loc"][0]).upper(), []).append(problem)
         fields = [FieldProblem(field=name, problem=" or ".join(said)) for name, said in problems.items()]
         raise InvalidInput("the environment", fields) from None

@@ -18,7 +18,7 @@ from sagamesh.deployments.build import as_config, build_of, canonical
 from sagamesh.deployments.claim import claim_build
 from sagamesh.deployments.fingerprint import fingerprint_of_app
 from sagamesh.engine_log import log_and_measure, log_through_python
-from sagamesh.hosting import open_pools
+from sagamesh.hosting import open_pools, pool_factories
 from sagamesh.inline import inline_workers
 from sagamesh.logs import keep_logs
 from sagamesh.pool import Pool
@@ -48,15 +48,15 @@ def run_worker(app: App, pools: Sequence[str], *, inline: bool = False, address:
     Raises:
         Unserved: for inline hosting without the agents that the tasks call inline.
         UnknownName: for a pool that the app does not have.
-        InvalidInput: when a setting is missing or wrong, the port of the probes is taken, or the build id that the
-            environment names belongs to other code.
+        InvalidInput: when a setting is missing or wrong, a pool is named twice, the port of the probes is taken, or
+            the build id that the environment names belongs to other code.
         ServerUnreachable: when the server does not answer at the start.
+        DependencyUnreachable: when what a pool opens, such as its database, does not.
     """
     settings = read_settings(WorkerSettings)
     keep_logs(settings)
     trace_process(",".join(pools))  # before the pools' modules take what it puts another thing in place of
-    for name in pools:
-        app.pool_factory(name)
+    pool_factories(app, pools)
     with ExitStack() as stack:
         health = None
         if settings.probe_port:

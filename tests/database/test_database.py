@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
     insert,
+    make_url,
     select,
     text,
     update,
@@ -26,6 +27,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from sagamesh import database as module
 from sagamesh.database import Database
+from sagamesh.errors import DependencyUnreachable, InvalidInput
 
 pytestmark = pytest.mark.asyncio
 
@@ -188,6 +190,9 @@ async def test_postgresql_processes_do_not_create_the_same_table(postgresql_url:
         ("sqlite://", "needs a file"),
         ("sqlite+aiosqlite:///:memory:", "needs a file"),
         ("/var/lib/data.db", "looks like"),
+        ("postgresql://u:hunter2@host:hunter2@host/test", "looks like"),
+        ("postgresql://localhost:99999/test", "between 1 and 65535"),
+        ("postgresql://localhost/test?sslmode=require", "ssl=require"),
     ],
 )
 async def test_a_url_of_another_kind_is_refused(url: str, problem: str) -> None:
@@ -207,6 +212,28 @@ async def test_a_refused_url_does_not_show_its_password() -> None:
         async with Database.open("mysql://root:hunter2@localhost/test", metadata):
             pass
     assert "hunter2" not in str(refused.value)
+
+
+async def test_a_database_that_is_not_there_is_no_outage(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = make_url(postgres_server).set(database="nowhere").render_as_string(hide_password=False)
+    monkeypatch.setenv("SHOP_DATABASE", url)
+    with pytest.raises(InvalidInput, match=r'SHOP_DATABASE: .* cannot be opened: database "nowhere" does not exist'):
+        async with Database.open(url, metadata):
+            pass
+
+
+async def test_a_locked_file_is_an_outage(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOCK_WAIT_MS", 1)
+    async with Database.open(sqlite_url, metadata) as database, database.transaction():
+        with pytest.raises(DependencyUnreachable, match="database is locked"):
+            async with Database.open(sqlite_url, metadata):
+                pass
+
+
+async def test_an_error_in_the_block_stays_what_it_is(database_url: str) -> None:
+    with pytest.raises(ConnectionResetError):
+        async with Database.open(database_url, metadata):
+            raise ConnectionResetError
 
 
 async def test_sqlite_writes_ahead_and_checks_foreign_keys(sqlite_url: str) -> None:

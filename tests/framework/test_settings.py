@@ -50,6 +50,10 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         (PaymentSettings, "SAGAMESH_PAYMENT_KEY", None),
         (NotificationSettings, "SAGAMESH_MAIL_PORT", "70000"),
         (NotificationSettings, "SAGAMESH_MAIL_TLS", "sometimes"),
+        (NotificationSettings, "SAGAMESH_MAIL_CA_FILE", "/nowhere.pem"),
+        (InventorySettings, "SAGAMESH_INVENTORY_DATABASE", "mysql://hunter2@localhost/stock"),
+        (InventorySettings, "SAGAMESH_INVENTORY_DATABASE", "sqlite:////nowhere/stock.db"),
+        (InventorySettings, "SAGAMESH_INVENTORY_DATABASE", "sqlite:////"),
     ],
 )
 def test_wrong_values_name_the_variable(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.health.conftest import Fleet
+from tests.health.conftest import Fleet, free_port
 from tests.support.protocol_servers import protocol_server
 from tests.support.tls import Papers, issued, tls_front
 
@@ -109,3 +109,46 @@ def test_the_application_as_a_module(tmp_path: Path) -> None:
 
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == "error: no pool is called 'paiment'; did you mean payment or inventory?\n"
+
+
+@pytest.mark.asyncio
+async def test_what_an_agent_needs_is_named(fleet: Fleet, tmp_path: Path) -> None:
+    """The application's own settings and databases, each refused with what a person can correct; no secret is shown."""
+    text, closed = tmp_path / "notes.txt", free_port()
+    text.write_text("no database, but long enough to be looked at as one\n" * 20, encoding="utf-8")
+    database, shop = "SAGAMESH_ACCOUNTS_DATABASE", f"postgresql://u:hunter2@127.0.0.1:{closed}/shop"
+    key = {"SAGAMESH_PAYMENT_KEY": "sk_test_hunter2"}
+    cases: list[tuple[tuple[str, ...], dict[str, str], int, str]] = [
+        (
+            ("accounts",),
+            {database: "mysql://u:hunter2@h/db"},
+            2,
+            f"{database}: a database is sqlite or postgresql, not",
+        ),
+        (("accounts",), {database: "sqlite:////nowhere/x.db"}, 2, f"{database}: there is no folder /nowhere"),
+        (("accounts",), {database: f"sqlite:///{tmp_path}"}, 2, f"{database}: {tmp_path} is a folder"),
+        (("accounts",), {database: f"sqlite:///{text}"}, 2, f"{database}: the SQLite file {text} cannot be opened"),
+        (
+            ("accounts",),
+            {database: shop},
+            3,
+            f"pool accounts: the PostgreSQL database shop at 127.0.0.1:{closed} ({database}) cannot be reached: ",
+        ),
+        (("accounts", "accounts"), {}, 2, "accounts: named twice"),
+        (("payment",), {**key, "SAGAMESH_PAYMENT_URL": "gateway"}, 2, "SAGAMESH_PAYMENT_URL: must look like https://"),
+        (("notification",), {"SAGAMESH_MAIL_SENDER": "shop"}, 2, "SAGAMESH_MAIL_SENDER: is no mail address"),
+        (("notification",), {"SAGAMESH_MAIL_CA_FILE": str(text)}, 2, f"SAGAMESH_MAIL_CA_FILE: {text} cannot be read"),
+    ]
+    unharmed = {
+        "SAGAMESH_APP": "mesh_workers:app",
+        "SAGAMESH_PAYMENT_DATABASE": f"sqlite:///{tmp_path}/payment.db",
+        "SAGAMESH_MAIL_DATABASE": f"sqlite:///{tmp_path}/mail.db",
+    }
+    started = [(fleet.start(*pools, **{**unharmed, **settings}), code, part) for pools, settings, code, part in cases]
+    for process, code, part in started:
+        assert await process.ended() == code, process.log
+        errors = [line for line in process.log.splitlines() if line.startswith("error: ")]
+        assert [part in line for line in errors] == [True], process.log
+        assert "Traceback" not in process.log
+        assert "hunter2" not in process.log
+        assert process.out == ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sagamesh.database_address import DatabaseUrl
 from sagamesh.settings import PREFIX
 
 __all__ = [
@@ -24,12 +26,22 @@ __all__ = [
 ]
 
 
+def _certificates(file: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read as certificates (PEM): {error.strerror or error}") from None
+    return file
+
+
 class AccountsSettings(BaseSettings):
     """Where accounts keeps its users."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "ACCOUNTS_")
 
-    database: str = Field("sqlite+aiosqlite:///accounts.db", description="SQLAlchemy URL of the users' database")
+    database: DatabaseUrl = Field(
+        "sqlite+aiosqlite:///accounts.db", description="SQLAlchemy URL of the users' database"
+    )
     seed: Literal["", "demo"] = Field("", description="`demo` enrols the customers of the embedded stack at start")
 
 
@@ -38,7 +50,9 @@ class InventorySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "INVENTORY_")
 
-    database: str = Field("sqlite+aiosqlite:///inventory.db", description="SQLAlchemy URL of the stock's database")
+    database: DatabaseUrl = Field(
+        "sqlite+aiosqlite:///inventory.db", description="SQLAlchemy URL of the stock's database"
+    )
     seed: Literal["", "demo"] = Field(
         "", description="`demo` books one delivery of the embedded stack's stock at start"
     )
@@ -50,7 +64,7 @@ class PaymentSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "PAYMENT_")
 
-    database: str = Field("sqlite+aiosqlite:///payment.db", description="SQLAlchemy URL of payment's own books")
+    database: DatabaseUrl = Field("sqlite+aiosqlite:///payment.db", description="SQLAlchemy URL of payment's own books")
     url: str = Field("https://api.stripe.com", description="base URL of the gateway, without /v1")
     key: SecretStr = Field(description="the gateway's secret API key")
 
@@ -60,11 +74,15 @@ class NotificationSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "MAIL_")
 
-    database: str = Field("sqlite+aiosqlite:///notification.db", description="SQLAlchemy URL of the list of sent mails")
-    host: str = Field("localhost", description="mail server")
+    database: DatabaseUrl = Field(
+        "sqlite+aiosqlite:///notification.db", description="SQLAlchemy URL of the list of sent mails"
+    )
+    host: str = Field("localhost", min_length=1, description="mail server")
     port: int = Field(587, ge=1, le=65535, description="its port")
     tls: Literal["none", "starttls", "implicit"] = Field("starttls", description="how the connection is encrypted")
-    ca_file: Path | None = Field(None, description="certificates to trust instead of the system's, a PEM file")
+    ca_file: Annotated[Path, AfterValidator(_certificates)] | None = Field(
+        None, description="certificates to trust instead of the system's, a PEM file"
+    )
     username: str = Field("", description="login, empty for none")
     password: SecretStr = Field(SecretStr(""), description="its password")
     sender: str = Field("orders@localhost", description="From address")
@@ -75,7 +93,9 @@ class IdentitySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "IDENTITY_")
 
-    database: str = Field("sqlite+aiosqlite:///identity.db", description="SQLAlchemy URL of the principals' database")
+    database: DatabaseUrl = Field(
+        "sqlite+aiosqlite:///identity.db", description="SQLAlchemy URL of the principals' database"
+    )
     seed: Literal["", "demo"] = Field(
         "", description="`demo` gives each customer of the embedded stack an open session"
     )
@@ -86,7 +106,9 @@ class CatalogSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "CATALOG_")
 
-    database: str = Field("sqlite+aiosqlite:///catalog.db", description="SQLAlchemy URL of the price lists' database")
+    database: DatabaseUrl = Field(
+        "sqlite+aiosqlite:///catalog.db", description="SQLAlchemy URL of the price lists' database"
+    )
     seed: Literal["", "demo"] = Field("", description="`demo` publishes the prices of the embedded stack once")
 
 
@@ -95,7 +117,7 @@ class CartSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "CART_")
 
-    database: str = Field("sqlite+aiosqlite:///cart.db", description="SQLAlchemy URL of the carts' database")
+    database: DatabaseUrl = Field("sqlite+aiosqlite:///cart.db", description="SQLAlchemy URL of the carts' database")
 
 
 class RecordsSettings(BaseSettings):
@@ -103,7 +125,9 @@ class RecordsSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "RECORDS_")
 
-    database: str = Field("sqlite+aiosqlite:///records.db", description="SQLAlchemy URL of the records' database")
+    database: DatabaseUrl = Field(
+        "sqlite+aiosqlite:///records.db", description="SQLAlchemy URL of the records' database"
+    )
 
 
 class AnalyticsSettings(BaseSettings):
@@ -111,7 +135,9 @@ class AnalyticsSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "ANALYTICS_")
 
-    database: str = Field("sqlite+aiosqlite:///analytics.db", description="SQLAlchemy URL of the events' database")
+    database: DatabaseUrl = Field(
+        "sqlite+aiosqlite:///analytics.db", description="SQLAlchemy URL of the events' database"
+    )
 
 
 class RecommendationSettings(BaseSettings):
@@ -119,4 +145,6 @@ class RecommendationSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "RECOMMENDATION_")
 
-    database: str = Field("sqlite+aiosqlite:///recommendation.db", description="SQLAlchemy URL of what it has learned")
+    database: DatabaseUrl = Field(
+        "sqlite+aiosqlite:///recommendation.db", description="SQLAlchemy URL of what it has learned"
+    )

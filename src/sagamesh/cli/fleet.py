@@ -78,7 +78,9 @@ def agents(
 
 
 def worker(
-    names: Annotated[list[str], typer.Argument(metavar="AGENT...", help="Agents or pools of tasks to serve")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="AGENT...", help="Agents or pools of tasks to serve, each once")
+    ],
     inline: Annotated[
         bool, typer.Option("--inline", help="Also host tasks inline: their agents must be served here, too.")
     ] = False,

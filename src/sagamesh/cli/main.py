@@ -55,7 +55,8 @@ def program() -> typer.Typer:
         name="sagamesh",
         cls=Commands,
         help="Durable multi-agent tasks on Temporal.",
-        epilog="Exit codes: 0 done, 1 the task failed or refused, 2 wrong usage or input, 3 the server is unreachable.",
+        epilog="Exit codes: 0 done, 1 the task failed or refused, 2 wrong usage or input, 3 the server is unreachable, "
+        "or what a pool opens.",
         no_args_is_help=True,
         # Typer's own tracebacks print the values of variables, and some of them are secrets.
         pretty_exceptions_enable=False,

@@ -108,10 +108,10 @@ def _aligned(rows: Sequence[Sequence[str | Text]]) -> list[str]:
 
 def exit_code(error: Exception) -> int:
     """The exit code that an error stands for."""
-    from sagamesh.errors import Refused, ServerUnreachable, TaskFailed
+    from sagamesh.errors import DependencyUnreachable, Refused, ServerUnreachable, TaskFailed
     from sagamesh.stack.errors import PortTaken, StackFailed
 
-    if isinstance(error, ServerUnreachable):
+    if isinstance(error, (ServerUnreachable, DependencyUnreachable)):
         return UNREACHABLE
     if isinstance(error, (TaskFailed, Refused)) or (
         isinstance(error, StackFailed) and not isinstance(error, PortTaken)
