@@ -53,7 +53,7 @@
 {{- $volumes := list "tmp" -}}
 {{- if and $temporal.tls.enabled $temporal.tls.caSecret }}{{ $volumes = append $volumes "temporal-ca" }}{{ end -}}
 {{- range $pool.volumes -}}
-  {{- if or (has .name $volumes) (has .name (list "temporal-ca" "temporal-client" "temporal-tls")) -}}
+  {{- if or (has .name $volumes) (has .name (list "temporal-ca" "temporal-client" "temporal-tls" "sandbox-data")) -}}
     {{- fail (printf "%s: volumes: there is a volume %s already, take another name" $pool.name .name) -}}
   {{- end -}}
   {{- $volumes = append $volumes .name -}}

@@ -7,6 +7,10 @@ The worker controller itself injects the server's address, namespace, API key an
 {{- $pool := .pool -}}
 {{- $temporal := $root.Values.temporal -}}
 {{- $own := not $root.Values.versioned.enabled -}}
+{{- $sandboxed := include "sagamesh.sandboxed" $root -}}
+{{- /* For its SQLite, unless the pool has something of its own there. */ -}}
+{{- $data := $sandboxed -}}
+{{- range $pool.volumeMounts }}{{ if eq (.mountPath | default "" | trimSuffix "/") "/data" }}{{ $data = "" }}{{ end }}{{ end -}}
 metadata:
   labels:
     {{- toYaml $pool.pod | nindent 4 }}
@@ -124,9 +128,16 @@ spec:
         - name: {{ $name }}
           value: {{ $value | quote }}
         {{- end }}
-      {{- with $pool.envFrom }}
+      {{- if or $sandboxed $pool.envFrom }}
       envFrom:
+        {{- if $sandboxed }}
+        # First, so that what follows wins.
+        - secretRef:
+            name: {{ include "sagamesh.sandboxName" $root }}
+        {{- end }}
+        {{- with $pool.envFrom }}
         {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- end }}
       ports:
         - name: probes
@@ -164,6 +175,10 @@ spec:
       volumeMounts:
         - name: tmp
           mountPath: /tmp
+        {{- if $data }}
+        - name: sandbox-data
+          mountPath: /data
+        {{- end }}
         {{- if and $temporal.tls.enabled $temporal.tls.caSecret }}
         - name: temporal-ca
           mountPath: /etc/temporal/ca
@@ -181,6 +196,11 @@ spec:
     - name: tmp
       emptyDir:
         sizeLimit: {{ $pool.tmpSize }}
+    {{- if $data }}
+    - name: sandbox-data
+      emptyDir:
+        sizeLimit: 1Gi
+    {{- end }}
     {{- if and $temporal.tls.enabled $temporal.tls.caSecret }}
     - name: temporal-ca
       secret:

@@ -23,6 +23,10 @@ Adds `object`, the name of its objects, and `pod`, the labels by which its pods 
   {{- $_ := set $objects $object .name -}}
   {{- $_ := set $pool "object" $object -}}
   {{- $_ := set $pool "pod" (dict "app.kubernetes.io/name" (include "sagamesh.name" $root) "app.kubernetes.io/instance" $root.Release.Name "app.kubernetes.io/component" $pool.kind "sagamesh.dev/pool" .name) -}}
+  {{- if include "sagamesh.sandboxed" $root -}}
+    {{- /* Each pod has its own SQLite, and two of them would be two worlds. */ -}}
+    {{- $_ := set $pool "scaling" (mergeOverwrite $pool.scaling (dict "mode" "fixed" "replicas" 1)) -}}
+  {{- end -}}
   {{- if and (ne $pool.scaling.mode "fixed") (gt (int $pool.scaling.minReplicas) (int $pool.scaling.maxReplicas)) -}}
     {{- fail (printf "%s: scaling.minReplicas (%d) is more than scaling.maxReplicas (%d)" .name (int $pool.scaling.minReplicas) (int $pool.scaling.maxReplicas)) -}}
   {{- end -}}
