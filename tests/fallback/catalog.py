@@ -9,7 +9,20 @@ from sagamesh.degraded import Degradable
 from sagamesh.fallback import Default, Kept
 from sagamesh.policy import Retry
 
-__all__ = ["LookUp", "Price", "Wanted", "backup", "catalog", "guarded", "look_up", "mirror", "plain", "price"]
+__all__ = [
+    "LookUp",
+    "NotUndone",
+    "Price",
+    "Wanted",
+    "backup",
+    "catalog",
+    "guarded",
+    "look_up",
+    "mirror",
+    "not_undone",
+    "plain",
+    "price",
+]
 
 
 class Wanted(Message):
@@ -58,6 +71,7 @@ class Found(Message):
 
 
 look_up = Task("LookUp", takes=Wanted, returns=Found, queue="lookups", uses=(catalog, mirror))
+not_undone = Task("NotUndone", takes=Wanted, returns=Found, queue="lookups", uses=(catalog, mirror))
 
 
 @workflow.defn(name=look_up.name)
@@ -74,3 +88,17 @@ class LookUp(TaskWorkflow):
             found = await saga.step(capability, wanted)
         [step] = self.board.status().steps
         return Found(price=found, shown=str(step.degraded or ""))
+
+
+@workflow.defn(name=not_undone.name)
+class NotUndone(TaskWorkflow):
+    """Names an undo that would fall back on something else."""
+
+    task = not_undone
+
+    @workflow.run
+    async def run(self, wanted: Wanted) -> Found:
+        """Never comes to its step."""
+        async with Saga() as saga:
+            found = await saga.step(backup, wanted, undo=plain)
+        return Found(price=found, shown="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,25 @@ import pytest
 import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 
-from sagamesh import BusinessError, Client, Pool, SagameshPlugin
+from sagamesh import BusinessError, Client, Message, Pool, SagameshPlugin
 from sagamesh.errors import TaskFailed, Unserved
-from sagamesh.results import ResultStore
+from sagamesh.results import ResultStore, last_key
 from sagamesh.testing import dev_server, served
-from tests.fallback.catalog import Found, LookUp, Price, Wanted, backup, catalog, guarded, look_up, mirror, plain, price
+from tests.fallback.catalog import (
+    Found,
+    LookUp,
+    NotUndone,
+    Price,
+    Wanted,
+    backup,
+    catalog,
+    guarded,
+    look_up,
+    mirror,
+    not_undone,
+    plain,
+    price,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -41,6 +56,7 @@ class Answers:
 
     catalog: dict[str, list[Any]] = field(default_factory=dict)
     mirror: dict[str, list[Any]] = field(default_factory=dict)
+    results: ResultStore | None = None
 
     async def price(self, wanted: Wanted) -> Price:
         return self._next(self.catalog, wanted)
@@ -76,9 +92,10 @@ async def answers(client: Client, tmp_path_factory: pytest.TempPathFactory) -> A
             client.temporal,
             Pool(catalog, results=results).serve(price, made.price).serve(plain, made.price).serve(guarded, made.price),
             Pool(mirror).serve(backup, made.backup),
-            Pool(look_up.queue).host(look_up, LookUp),
+            Pool(look_up.queue).host(look_up, LookUp).host(not_undone, NotUndone),
         ),
     ):
+        made.results = results
         yield made
 
 
@@ -116,9 +133,32 @@ async def test_then_the_last_result_with_its_age(client: Client, answers: Answer
     assert why.age_seconds >= 0
 
 
+class _Older(Message):
+    """A price as an earlier version of the contract had it."""
+
+    euros: int = 5
+
+
+async def test_a_kept_result_of_another_contract_is_none(client: Client, answers: Answers) -> None:
+    assert answers.results is not None
+    wanted = Wanted(sku="older")
+    await answers.results.put(last_key(price, wanted), wanted, _Older(), timedelta(hours=1))
+    found = await _found(client, "older")
+    assert (found.price.cents, found.price.degraded and found.price.degraded.by) == (0, "default")
+
+
 async def test_then_the_default(client: Client, answers: Answers) -> None:
     found = await _found(client, "nobody knows it")
     assert (found.price.cents, found.price.degraded and found.price.degraded.by) == (0, "default")
+
+
+async def test_an_undo_that_falls_back_has_undone_nothing_and_is_refused(client: Client, answers: Answers) -> None:
+    seen: list[str] = []
+    answers.mirror["f"] = [_Called(seen, "f")]
+    handle = await client.start(not_undone, Wanted(sku="f"), id=f"look-{next(_number)}")
+    with pytest.raises(TaskFailed, match=r"catalog\.plain undoes mirror\.price and has a fallback") as caught:
+        await handle.result()
+    assert (caught.value.failure.type, seen) == ("DefinitionError", [])
 
 
 async def test_a_refusal_is_an_answer(client: Client, answers: Answers) -> None:

@@ -158,4 +158,18 @@ class Both(TaskWorkflow):
         return Seen(fences=tuple(fences))
 
 
-FLOWS: tuple[type[TaskWorkflow], ...] = (Visit, Holds, Impatient, Leads, Both)
+@workflow.defn
+class Again(TaskWorkflow):
+    """Takes a lock and gives it back, over and over."""
+
+    task = task("Again")
+
+    @workflow.run
+    async def run(self, turn: Turn) -> Seen:
+        for _ in range(turn.times):
+            async with lock(turn.name, lease=seconds(turn.lease_seconds)):
+                pass
+        return Seen(note="never stopped")
+
+
+FLOWS: tuple[type[TaskWorkflow], ...] = (Visit, Holds, Impatient, Leads, Both, Again)

@@ -193,6 +193,23 @@ async def test_a_cancel_while_waiting_leaves_the_queue(contended: Client, place:
     assert (await status(contended, name)).holder is None
 
 
+async def test_a_cancel_while_a_lock_is_given_back_is_not_lost(contended: Client) -> None:
+    """Wherever in its turns with the lock the request meets a task: half of the time it is giving it back."""
+    handles = [await start(contended, tasks.Again.task, Turn(name=new("door"), times=200)) for _ in range(8)]
+    for number, handle in enumerate(handles):
+        visits = 3 * (number + 2)
+
+        async def turned(handle: TaskHandle[Seen] = handle, visits: int = visits) -> bool:
+            described = await contended.temporal.get_workflow_handle(handle.id).describe()
+            return described.history_length > visits
+
+        await eventually(turned)
+        await handle.cancel()
+    for handle in handles:
+        with pytest.raises(TaskCancelled):
+            await handle.result()
+
+
 async def test_a_cancel_before_anybody_serves_the_request(contended: Client) -> None:
     """The request may be on its way: the task ends as cancelled, and the lock is free for others."""
     name = new("early")
