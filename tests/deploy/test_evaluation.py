@@ -18,7 +18,8 @@ from mesh_workers import ten, zones
 from sagamesh import App
 from sagamesh.settings import WorkerSettings, read_settings
 from tests.support.charts import CHART, CI, ROOT, Chart
-from tests.support.pods import pods, selected
+from tests.support.kinds import problems
+from tests.support.pods import pods, selected, violations
 
 APPS = {"mesh_workers:app": mesh_workers.app, "mesh_workers.ten:app": ten.app, "mesh_workers.zones:app": zones.app}
 # The evaluation server has neither TLS nor API keys.
@@ -178,6 +179,16 @@ def test_a_pool_with_its_own_sqlite_is_one_pod(chart: Chart, values: Path) -> No
         "ScaledObject",
         "WorkerResourceTemplate",
     }
+
+
+@matrix
+def test_what_is_added_keeps_to_the_schemas_and_the_policy(chart: Chart, values: Path) -> None:
+    objects = chart.render(values, values=EVALUATION)
+    names = [f"{each['kind']} {each['metadata']['name']}" for each in objects]
+    assert sorted(names) == sorted(set(names))
+    assert {name: list(problems(each)) for name, each in zip(names, objects, strict=True)} == {n: [] for n in names}
+    found = pods(objects)
+    assert {name: list(violations(pod)) for name, pod in found.items()} == {name: [] for name in found}
 
 
 def test_what_a_person_gives_wins_over_the_sandbox(chart: Chart) -> None:
