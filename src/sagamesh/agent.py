@@ -45,7 +45,9 @@ class Agent:
     - `name`: lower-case letters, digits and hyphens, at most 40.
     - `depends_on`: the agents (by name) that must be up before this one makes sense.
     - `zone`: with a zone, the agent's queue is `<name>.<zone>`.
-    - `version`, `role`, `tags`: what routing and the topology picture go by.
+    - `version`: what routing goes by. Calls carry the one that their caller knows, and workers of an incompatible one
+      refuse them, where both are versions (PEP 440, which has those of semantic versioning, `1.4.0`).
+    - `role`, `tags`: what routing and the topology picture go by.
     - `rate`: calls a second for the whole agent, kept by the server however many workers there are; None for no limit.
       Calls through a provider count there instead.
     - `tenant_rate`: the same for each tenant's calls, times its weight.
@@ -105,6 +107,11 @@ class Agent:
         return self.name if self.zone is None else f"{self.name}.{self.zone}"
 
     @property
+    def contract_version(self) -> str:
+        """The version of the capabilities as they are declared: in a zone that of the agent itself."""
+        return self.version if self._home is None else self._home.contract_version
+
+    @property
     def capabilities(self) -> Mapping[str, Capability[Any, Any]]:
         """The declared capabilities by their short name, in the order of declaration."""
         if self._home is not None:
@@ -135,7 +142,7 @@ class Agent:
         What is declared later on this agent belongs to the zone's, too. Calls in a zone are never run inline.
 
         - `tags`: what sets the zone apart, beside the agent's own tags.
-        - `version`, `cost`: where they differ there.
+        - `version`, `cost`: where they differ there, for routing; the contract is the agent's own.
 
         Raises:
             DefinitionError: for a zone's name that breaks the rule, or an agent that is in a zone already.
@@ -265,6 +272,7 @@ class Agent:
             policy=policy,
             summary=summary,
             fallback=fallbacks,
+            version=self.version,
         )
         self._capabilities[name] = declared
         return declared

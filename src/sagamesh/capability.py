@@ -13,6 +13,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
+from sagamesh.compatibility import knowing
 from sagamesh.degraded import Degradation
 from sagamesh.errors import NotDurable
 from sagamesh.failure import Failure, failed, failure_of
@@ -35,8 +36,9 @@ Out = TypeVar("Out", bound=BaseModel)
 class Capability(Generic[In, Out]):
     """What an agent can do: one pydantic model in, one out, and how it is called.
 
-    Made by `Agent.capability`. Inside a workflow, calling it schedules it on the agent's queue and returns the checked
-    answer: `user = await accounts.validate(UserRef(user_id="u-1"))`.
+    Made by `Agent.capability`, whose version it has: calls carry it, and a worker of an incompatible one refuses them
+    (see `sagamesh.compatibility`). Inside a workflow, calling it schedules it on the agent's queue and returns the
+    checked answer: `user = await accounts.validate(UserRef(user_id="u-1"))`.
     """
 
     agent: str
@@ -47,6 +49,7 @@ class Capability(Generic[In, Out]):
     policy: Policy = field(default_factory=Policy)
     summary: str = ""
     fallback: tuple[Fallback, ...] = ()
+    version: str = ""
     type: str = field(init=False)
     """The activity type on the wire: `<agent>.<capability>`."""
 
@@ -113,9 +116,8 @@ class Capability(Generic[In, Out]):
                 return recorded(self._queued(arg, own_queue, policy.retry, activity_id, shown))
             once = policy.retry.attempts == 1
             rest = policy.retry if once else replace(policy.retry, attempts=policy.retry.attempts - 1)
-            return on_the_spot(
-                self.type,
-                workflow.start_local_activity(
+            with knowing(self.version):
+                here = workflow.start_local_activity(
                     self.type,
                     arg,
                     result_type=RawValue,
@@ -126,7 +128,10 @@ class Capability(Generic[In, Out]):
                     retry_policy=RetryPolicy(maximum_attempts=1),
                     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                     summary=shown,
-                ),
+                )
+            return on_the_spot(
+                self.type,
+                here,
                 pause=policy.retry.first,
                 once=once,
                 again=lambda: self._queued(arg, own_queue, rest, activity_id, shown),
@@ -157,17 +162,18 @@ class Capability(Generic[In, Out]):
         if isinstance(fallback, Default):
             return _degraded(fallback.value, why)
         if isinstance(fallback, Kept):
-            handle = workflow.start_activity(
-                kept_type(self.type),
-                arg,
-                result_type=KeptAnswer,
-                task_queue=kept_queue(self.queue),
-                schedule_to_start_timeout=_KEPT_WAIT,
-                start_to_close_timeout=self.policy.timeout,
-                retry_policy=RetryPolicy(maximum_attempts=1),
-                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"An earlier result of {self.type}",
-            )
+            with knowing(self.version):
+                handle = workflow.start_activity(
+                    kept_type(self.type),
+                    arg,
+                    result_type=KeptAnswer,
+                    task_queue=kept_queue(self.queue),
+                    schedule_to_start_timeout=_KEPT_WAIT,
+                    start_to_close_timeout=self.policy.timeout,
+                    retry_policy=RetryPolicy(maximum_attempts=1),
+                    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                    summary=f"An earlier result of {self.type}",
+                )
             kept: KeptAnswer = await handle
             result = self.returns.model_validate(kept.result)
             return _degraded(result, why.model_copy(update={"by": "kept", "age_seconds": kept.age_seconds}))
@@ -180,21 +186,22 @@ class Capability(Generic[In, Out]):
         self, arg: In, queue: str, retry: Retry, activity_id: str | None, summary: str | None
     ) -> ActivityHandle[RawValue]:
         policy = self.policy
-        return workflow.start_activity(
-            self.type,
-            arg,
-            result_type=RawValue,
-            task_queue=queue,
-            activity_id=activity_id,
-            start_to_close_timeout=policy.timeout,
-            schedule_to_start_timeout=policy.queue_timeout,
-            schedule_to_close_timeout=policy.total,
-            heartbeat_timeout=policy.heartbeat,
-            retry_policy=replace(policy, retry=retry).retry_policy(),
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            priority=policy.engine_priority(),
-            summary=summary,
-        )
+        with knowing(self.version):
+            return workflow.start_activity(
+                self.type,
+                arg,
+                result_type=RawValue,
+                task_queue=queue,
+                activity_id=activity_id,
+                start_to_close_timeout=policy.timeout,
+                schedule_to_start_timeout=policy.queue_timeout,
+                schedule_to_close_timeout=policy.total,
+                heartbeat_timeout=policy.heartbeat,
+                retry_policy=replace(policy, retry=retry).retry_policy(),
+                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                priority=policy.engine_priority(),
+                summary=summary,
+            )
 
     def read(self, answer: RawValue) -> Out:
         """Check an answer against the contract.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory, CancelledError
 
+from sagamesh.compatibility import INCOMPATIBLE
 from sagamesh.degraded import Degradable
 from sagamesh.errors import DefinitionError
 
@@ -22,7 +23,7 @@ Out = TypeVar("Out", covariant=True)
 BREAKER_OPEN: Final = "BreakerOpen"
 """The type of the error with which a breaker refuses a call."""
 
-_CALLERS_FAULT: Final = frozenset({"InvalidInput", "PayloadTooLarge", "UnknownName"})
+_CALLERS_FAULT: Final = frozenset({"InvalidInput", "PayloadTooLarge", "UnknownName", INCOMPATIBLE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from temporalio import workflow
@@ -16,6 +16,7 @@ from temporalio.worker import (
     HandleUpdateInput,
     Interceptor,
     StartActivityInput,
+    StartLocalActivityInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
     WorkflowOutboundInterceptor,
@@ -23,13 +24,14 @@ from temporalio.worker import (
 
 from sagamesh.board import Board
 from sagamesh.call import ACTING_FOR
+from sagamesh.compatibility import VERSION, known_version, version_payload
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import Failure, FieldProblem, failed, failure_of, small
 from sagamesh.inline import runs_inline, spot
 from sagamesh.saga import ending
 from sagamesh.status import Stage
 from sagamesh.steering import TaskWorkflow
-from sagamesh.supervision.headers import PIVOT, TASK, UNDONE_BY, task_of, undo_payload
+from sagamesh.supervision.headers import PIVOT, TASK, task_of, undo_headers
 from sagamesh.supervision.messages import supervisor_id
 from sagamesh.task import check_task_id
 
@@ -62,19 +64,32 @@ class _CallInbound(ActivityInboundInterceptor):
 
 class _TaskOutbound(WorkflowOutboundInterceptor):
     def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
-        """Write beside a supervised task's step how it is undone, for its supervisor, who has no code of the task."""
+        """Write beside a call which version of its agent is known here, and beside a supervised task's step how it is
+        undone, for its supervisor, who has no code of the task.
+        """
+        input.headers = _versioned(input.headers)
         instance, name = workflow.instance(), input.activity_id
         if isinstance(instance, TaskWorkflow) and name is not None:
             board, converter, headers = instance.board, workflow.payload_converter(), dict(input.headers)
             if _supervised():
                 if name in board.undos:
-                    headers[UNDONE_BY] = undo_payload(board.undos[name], converter)
+                    headers |= undo_headers(board.undos[name], converter)
                 if name.partition("~")[0] == board.pivot:
                     headers[PIVOT] = converter.to_payload(True)
             if board.acting_for:
                 headers[TASK] = Payload(metadata={"encoding": b"binary/plain"}, data=board.acting_for.encode())
             input.headers = headers
         return super().start_activity(input)
+
+    def start_local_activity(self, input: StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
+        """Write beside a call which version of its agent is known here."""
+        input.headers = _versioned(input.headers)
+        return super().start_local_activity(input)
+
+
+def _versioned(headers: Mapping[str, Payload]) -> Mapping[str, Payload]:
+    known = known_version()
+    return {**headers, VERSION: version_payload(known)} if known else headers
 
 
 def _supervised() -> bool:

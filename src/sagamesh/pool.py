@@ -33,6 +33,7 @@ from sagamesh.slots import DEFAULT_SLOTS, Slots, fixed, least, most, tuner
 from sagamesh.status import TaskStatus
 from sagamesh.steering import TaskWorkflow
 from sagamesh.task import Task
+from sagamesh.version_guard import VersionGuard
 
 if TYPE_CHECKING:
     from sagamesh.results import ResultStore
@@ -283,11 +284,13 @@ class Pool:
 
     def _kept_workers(self, client: Client) -> list[Worker]:
         """The workers that look for earlier results, one for each queue from which calls may fall back on them."""
+        guards = [] if self.agent is None else [VersionGuard(self.agent)]
         return [
             Worker(
                 client,
                 task_queue=queue,
                 activities=activities,
+                interceptors=guards,
                 graceful_shutdown_timeout=self.grace,
                 on_fatal_error=self._fail,
                 # Of the same version: what is kept has the shape that this version's contract gives it.
@@ -329,6 +332,7 @@ class Pool:
         return [
             *self._outermost,
             self._bids(client, self.agent),
+            VersionGuard(self.agent),
             *self._keeps(self.agent),
             self._breakers,
             *fault_interceptors(self.agent.name),

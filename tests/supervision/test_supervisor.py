@@ -8,11 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus
 
+from sagamesh.call import UNDO
+from sagamesh.compatibility import VERSION
 from sagamesh.errors import InvalidInput, Refused, TaskConflict, TaskFailed
 from sagamesh.limits.precedence import Precedence
 from sagamesh.status import OperatorDecision, Stage
+from sagamesh.supervision import supervisor_id
 from sagamesh.supervision.start import start_supervised
 from tests.supervision import shop
 from tests.supervision.conftest import Supervised
@@ -63,6 +67,24 @@ async def test_terminated_between_charge_and_pivot(supervised: Supervised) -> No
     assert supervised.books.of(task_id) == []
     with pytest.raises(TaskFailed, match="erminated"):
         await handle.result()
+
+
+async def test_an_undo_carries_the_version_that_the_task_knew(supervised: Supervised) -> None:
+    task_id = supervised.new_id()
+    await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "charge")
+    await supervised.terminate(task_id)
+    await supervised.failure(task_id)
+
+    history = await supervised.client.temporal.get_workflow_handle(supervisor_id(task_id)).fetch_history()
+    calls = [e.activity_task_scheduled_event_attributes for e in history.events if _is_scheduled(e)]
+    undos = {call.activity_id: call.header.fields[VERSION].data for call in calls if call.activity_id.startswith(UNDO)}
+    known = shop.shop.version.encode()
+    assert undos == {"undo:shop.charge": known, "undo:shop.reserve": known}
+
+
+def _is_scheduled(event: HistoryEvent) -> bool:
+    return event.HasField("activity_task_scheduled_event_attributes")
 
 
 async def test_terminated_while_it_charges(supervised: Supervised) -> None:

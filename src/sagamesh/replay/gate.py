@@ -41,7 +41,7 @@ async def replay(
 
     Beyond what the engine checks (sort and order of commands) this compares what it lets pass: arguments, timeouts,
     queues, retry policies, durations, search attributes, memo, results and failures. Not compared: tracing headers,
-    summaries, and the arguments of local activities, which no history holds.
+    agents' versions, summaries, and the arguments of local activities, which no history holds.
 
     Raises:
         DefinitionError: when the workflow classes cannot be loaded into the sandbox, or two share a name.

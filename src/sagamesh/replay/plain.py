@@ -12,6 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.common.v1 import Payload, Priority, RetryPolicy
 from temporalio.api.failure.v1 import Failure
 
+from sagamesh.compatibility import VERSION_HEADERS
 from sagamesh.replay.command import Json
 
 __all__ = [
@@ -33,8 +34,8 @@ Data: TypeAlias = dict[str, tuple[Json, ...]]
 
 _PATCHES = "TemporalChangeVersion"  # the engine sets it beside each patch marker
 _NANOS = 1_000_000_000
-# Tracing puts another value into these on every run.
-_TRACING = frozenset({"_tracer-data", "traceparent", "tracestate", "baggage"})
+# Tracing puts another value into these on every run. A new version of an agent changes nothing that a task does.
+_UNCOMPARED = frozenset({"_tracer-data", "traceparent", "tracestate", "baggage"}) | VERSION_HEADERS
 
 
 def duration(value: Duration) -> str | None:
@@ -112,8 +113,8 @@ def without_patches(attributes: Mapping[str, Payload]) -> dict[str, Payload]:
 
 
 def header(payloads: Mapping[str, Payload]) -> Data:
-    """The header without what tracing put there."""
-    return fields("header", {name: payload for name, payload in payloads.items() if name not in _TRACING})
+    """The header without what tracing put there, and without agents' versions."""
+    return fields("header", {name: payload for name, payload in payloads.items() if name not in _UNCOMPARED})
 
 
 def failure(value: Failure) -> Json:

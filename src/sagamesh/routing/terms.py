@@ -57,10 +57,11 @@ class Terms(Message):
             summary=capability.summary,
         )
 
-    def call(self, *, start_within: timedelta | None = None) -> AnyCapability:
+    def call(self, *, start_within: timedelta | None = None, version: str = "") -> AnyCapability:
         """The capability, to be called with JSON.
 
         - `start_within`: how long a call may wait for a worker, instead of what the contract says.
+        - `version`: that of the agent which the caller was built against; empty where it was built against none.
         """
         agent, _, name = self.capability.partition(".")
         return Capability(
@@ -83,6 +84,7 @@ class Terms(Message):
                 priority=self.priority,
             ),
             summary=self.summary,
+            version=version,
         )
 
 

@@ -17,11 +17,12 @@ FROM_OUTSIDE = frozenset({"terminated", "timed_out"})
 
 
 class Begun(Message):
-    """A step that was begun: how it is undone, and with which input (JSON)."""
+    """A step that was begun: how it is undone, the version of that agent which the task knew, and the input (JSON)."""
 
     step: str
     undo: Terms
     input: dict[str, Any]
+    version: str = ""
 
 
 class Run(Message):

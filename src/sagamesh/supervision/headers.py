@@ -13,9 +13,10 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
 from sagamesh.capability import Capability
+from sagamesh.compatibility import UNDO_VERSION, version_payload
 from sagamesh.routing.terms import Terms
 
-__all__ = ["PIVOT", "TASK", "UNDONE_BY", "is_pivot", "task_of", "undo_of", "undo_payload"]
+__all__ = ["PIVOT", "TASK", "UNDONE_BY", "is_pivot", "task_of", "undo_headers", "undo_of"]
 
 UNDONE_BY: Final = "sagamesh-undo"
 """On a step: the terms of its undo, as JSON."""
@@ -27,11 +28,14 @@ TASK: Final = "sagamesh-task"
 """On a call that somebody makes for a task: the task's id, which the effect's key begins with."""
 
 
-def undo_payload(undo: object, converter: PayloadConverter) -> Payload:
-    """The header for a step with this undo."""
+def undo_headers(undo: object, converter: PayloadConverter) -> dict[str, Payload]:
+    """The headers for a step with this undo. The version has one of its own, which a replay does not compare."""
     if not isinstance(undo, Capability):
         raise TypeError(f"an undo is a capability, not {type(undo).__name__}")
-    return converter.to_payload(Terms.of(undo))
+    headers = {UNDONE_BY: converter.to_payload(Terms.of(undo))}
+    if undo.version:
+        headers[UNDO_VERSION] = version_payload(undo.version)
+    return headers
 
 
 def undo_of(headers: Mapping[str, Payload]) -> Terms | None:

@@ -12,6 +12,7 @@ from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.history import v1 as history
 
 from sagamesh.call import UNDO
+from sagamesh.compatibility import UNDO_VERSION, version_of
 from sagamesh.failure import Failure
 from sagamesh.supervision.aftermath import Begun, Run
 from sagamesh.supervision.headers import is_pivot, undo_of
@@ -142,7 +143,8 @@ def _call(event: history.HistoryEvent) -> _Call:
         value = json.loads(scheduled.input.payloads[0].data)
         if not isinstance(value, dict):
             raise ValueError(f"{scheduled.activity_id}: its input is no JSON object")
-        begun = Begun(step=scheduled.activity_id, undo=undo, input=value)
+        version = version_of(headers, UNDO_VERSION)
+        begun = Begun(step=scheduled.activity_id, undo=undo, version=version, input=value)
     timeout = scheduled.start_to_close_timeout.ToTimedelta().total_seconds()
     return _Call(scheduled.activity_id, timeout, begun, is_pivot(headers))
 

@@ -110,7 +110,8 @@ class Supervisor(TaskWorkflow):
             board.enter(Stage.COMPENSATING)
             if after.quiet_at is not None and after.quiet_at > workflow.now():
                 await workflow.sleep(after.quiet_at - workflow.now(), summary="until nothing of it runs any more")
-            await compensate([Undo(each.step, each.undo.call(), Json(each.input)) for each in after.undo], board)
+            undos = [Undo(b.step, b.undo.call(version=b.version), Json(b.input)) for b in after.undo]
+            await compensate(undos, board)
         if after.ended in FROM_OUTSIDE:
             raise failed(self._failure(watched, after))
         return Supervision(ended=after.ended)
