@@ -51,6 +51,7 @@ ENTRYPOINT ["temporal", "server", "start-dev", "--log-level", "warn", \
   "--dynamic-config-value", "matching.numTaskqueueWritePartitions=1", \
   "--dynamic-config-value", "matching.getUserDataRefresh=\"5s\"", \
   "--dynamic-config-value", "matching.enableFairness=true", \
+  "--dynamic-config-value", "system.forceSearchAttributesCacheRefreshOnRead=false", \
   "--search-attribute", "SagameshStatus=Keyword", \
   "--search-attribute", "SagameshNeedsOperator=Bool", \
   "--search-attribute", "SagameshCustomer=Keyword", \
