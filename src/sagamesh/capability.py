@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -154,10 +155,13 @@ class Capability(Generic[In, Out]):
                     if not degrades(worse) and not isinstance(each, Kept):
                         raise
                 else:
+                    if result is None:
+                        continue
                     return RawValue(workflow.payload_converter().to_payload(result))
             raise
 
-    async def _fallen(self, fallback: Fallback, arg: In, activity_id: str | None, failure: Failure) -> BaseModel:
+    async def _fallen(self, fallback: Fallback, arg: In, activity_id: str | None, failure: Failure) -> BaseModel | None:
+        """What a fallback has to say instead; None for a kept result that is none any more."""
         why = Degradation(by="default", type=failure.type, because=failure.message)
         if isinstance(fallback, Default):
             return _degraded(fallback.value, why)
@@ -175,7 +179,10 @@ class Capability(Generic[In, Out]):
                     summary=f"An earlier result of {self.type}",
                 )
             kept: KeptAnswer = await handle
-            result = self.returns.model_validate(kept.result)
+            try:
+                result = self.returns.model_validate_json(json.dumps(kept.result))
+            except ValidationError:
+                return None  # the contract has changed since it was kept
             return _degraded(result, why.model_copy(update={"by": "kept", "age_seconds": kept.age_seconds}))
         # Another effect, another key.
         own_id = None if activity_id is None else f"{activity_id}~{fallback.type}"

@@ -16,6 +16,7 @@ from temporalio.worker import (
     HandleUpdateInput,
     Interceptor,
     StartActivityInput,
+    StartChildWorkflowInput,
     StartLocalActivityInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
@@ -86,6 +87,15 @@ class _TaskOutbound(WorkflowOutboundInterceptor):
         input.headers = _versioned(input.headers)
         return super().start_local_activity(input)
 
+    async def start_child_workflow(self, input: StartChildWorkflowInput) -> workflow.ChildWorkflowHandle[Any, Any]:
+        """Let a task's children end as the task does: asked to stop, they undo what they did; terminated, nothing."""
+        if (
+            isinstance(workflow.instance(), TaskWorkflow)
+            and input.parent_close_policy == workflow.ParentClosePolicy.TERMINATE
+        ):
+            input.parent_close_policy = workflow.ParentClosePolicy.REQUEST_CANCEL
+        return await super().start_child_workflow(input)
+
 
 def _versioned(headers: Mapping[str, Payload]) -> Mapping[str, Payload]:
     known = known_version()
@@ -103,7 +113,7 @@ class _TaskInbound(WorkflowInboundInterceptor):
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         if runs_inline():
-            spot().unrecorded = True  # until the code rests, nobody but this process knows of the update
+            spot().note()  # until the code rests, nobody but this process knows of the update
         return await super().handle_update_handler(input)
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:

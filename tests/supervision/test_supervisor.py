@@ -250,6 +250,20 @@ async def test_nobody_hosts_the_supervisor_while_the_task_ends(unhosted: Supervi
     assert unhosted.books.of(task_id) == []
 
 
+async def test_another_input_under_an_id_that_is_being_started_is_refused(unhosted: Supervised) -> None:
+    task_id = unhosted.new_id()
+    with pytest.raises(Refused, match="has not begun") as caught:
+        await unhosted.begin(task_id, Wanted(what="book"))
+    assert caught.value.reason == "NoAnswer"
+    other = asyncio.create_task(unhosted.begin(task_id, Wanted(what="lamp")))
+    async with unhosted.hosted():
+        with pytest.raises(TaskConflict):
+            await other
+        again = await unhosted.begin(task_id, Wanted(what="book"))
+        assert again.found
+        await again.result()
+
+
 async def test_the_supervisors_process_is_killed_while_it_undoes(unhosted: Supervised) -> None:
     """Another goes on where it was: what was undone is not undone again."""
     task_id, gate = unhosted.new_id(), Gate()
