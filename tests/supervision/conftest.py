@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -134,18 +135,19 @@ class Supervised:
         """End it from outside."""
         await self.client.temporal.get_workflow_handle(task_id).terminate(reason="the test says so")
 
-    async def reset(self, task_id: str) -> None:
-        """Back to its first turn."""
-        described = await self.client.temporal.get_workflow_handle(task_id).describe()
+    async def reset(self, task_id: str, run_id: str = "") -> str:
+        """Back to its first turn, that of its last run or of another; returns which."""
+        described = await self.client.temporal.get_workflow_handle(task_id, run_id=run_id or None).describe()
         await self.client.temporal.workflow_service.reset_workflow_execution(
             ResetWorkflowExecutionRequest(
                 namespace=self.client.temporal.namespace,
                 workflow_execution=WorkflowExecution(workflow_id=task_id, run_id=described.run_id),
                 workflow_task_finish_event_id=4,
-                request_id=f"reset {described.run_id}",
+                request_id=str(uuid.uuid4()),
                 reason="the test says so",
             )
         )
+        return described.run_id
 
     def supervisor(self, task_id: str) -> TaskHandle[Any]:
         """Its supervisor."""

@@ -187,6 +187,22 @@ async def test_reset_and_then_another_way(supervised: Supervised) -> None:
     assert supervised.books.of(task_id) == ["reserve", "confirm"]
 
 
+async def test_reset_twice_from_its_first_run(supervised: Supervised) -> None:
+    """Neither of the last run's forebears is the run in between, which charged."""
+    task_id = supervised.new_id()
+    supervised.books.prices[task_id] = ["free", "1", "free"]
+    await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "reserve")
+    first = await supervised.reset(task_id)
+    await supervised.did(task_id, "charge")
+    await supervised.reset(task_id, first)
+    await supervised.client.temporal.get_workflow_handle(task_id).signal("go_on")
+
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert supervised.books.done_for(task_id).count("charge") == 1
+    assert supervised.books.of(task_id) == ["reserve", "confirm"]
+
+
 async def test_reset_and_then_terminated(supervised: Supervised) -> None:
     task_id = supervised.new_id()
     await supervised.begin(task_id, Wanted(hold="before pivot"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from temporalio import activity
@@ -19,6 +19,7 @@ __all__ = ["Examiner"]
 
 _MOST_RUNS: Final = 100
 _AGAIN: Final = timedelta(seconds=5)
+_LATE: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Examiner:
@@ -44,6 +45,7 @@ class Examiner:
         readings = [await self._read(examined.id, described.run_id)]
         while (earlier := readings[0].base or readings[0].before) and len(readings) < _MOST_RUNS:
             readings.insert(0, await self._read(examined.id, earlier))
+        readings = await self._with_strays(examined.id, readings)
         last = readings[-1].run
         if last.ended in ("running", "continued"):
             message = f"{examined.id} goes on: somebody has reset it"
@@ -54,6 +56,21 @@ class Examiner:
                 # Whatever the engine wrote as its end: what it had begun is the later run's to do again, or nobody's.
                 runs[number] = runs[number].model_copy(update={"ended": "reset"})
         return aftermath(runs)
+
+    async def _with_strays(self, task_id: str, readings: list[Reading]) -> list[Reading]:
+        """The same runs, and those from which none of them comes: a task that was reset from an earlier run than its
+        last one leaves that behind.
+        """
+        quoted = task_id.replace("'", "''")
+        begun = {each.run_id: each.start_time async for each in self._client.list_workflows(f"WorkflowId = '{quoted}'")}
+        *earlier, last = readings
+        for run_id in begun.keys() - {reading.run.run_id for reading in readings}:
+            found = await self._read(task_id, run_id)
+            if found.base and found.run.ended != "running":
+                earlier.append(found)
+        # The list lags a moment behind: what it does not tell yet is the newest.
+        earlier.sort(key=lambda reading: begun.get(reading.run.run_id, _LATE))
+        return [*earlier, last]
 
     async def _read(self, task_id: str, run_id: str) -> Reading:
         handle = self._client.get_workflow_handle(task_id, run_id=run_id)
