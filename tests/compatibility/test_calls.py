@@ -17,6 +17,7 @@ from sagamesh import Agent, Client, Mesh, Pool, SagameshPlugin, TaskHandle
 from sagamesh.compatibility import VERSION
 from sagamesh.errors import TaskFailed
 from sagamesh.failure import Failure
+from sagamesh.replay import fingerprint_of, replay
 from sagamesh.status import OperatorDecision, Stage, StepState
 from sagamesh.testing import dev_server, served
 from tests.compatibility.keeper import CATALOGUES, Books, Foreign, Keeping, Kept, Wish, keeping
@@ -25,11 +26,12 @@ from tests.support.engine import eventually
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 _number = itertools.count()
+_PLUGIN = SagameshPlugin(passthrough=("tests",))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client() -> AsyncIterator[Client]:
-    async with dev_server(SagameshPlugin(passthrough=("tests",))) as environment:
+    async with dev_server(_PLUGIN) as environment:
         yield Client(environment.client)
 
 
@@ -165,6 +167,26 @@ async def test_what_is_newer_or_cannot_be_compared_is_served(
 ) -> None:
     async with _serving(client, books.pool(serves)):
         assert await (await _begun(client, Wish(version=wanted))).result() == Kept(by=serves)
+
+
+async def test_another_version_than_the_recorded_one_is_no_difference_for_a_replay(
+    client: Client, books: Books
+) -> None:
+    async with _serving(client, books.pool("1.4.0")):
+        handle = await _begun(client, Wish(version="1.4.0"))
+        await handle.result()
+    history = await client.temporal.get_workflow_handle(handle.id).fetch_history()
+    (call,) = [event for event in history.events if event.HasField("activity_task_scheduled_event_attributes")]
+    headers = call.activity_task_scheduled_event_attributes.header.fields
+    found = []
+    for change in (b"1.4.0", b"1.3.0", None):
+        if change is None:
+            del headers[VERSION]
+        else:
+            headers[VERSION].data = change
+        (verdict,) = await replay([history], workflows=[Keeping], plugin=_PLUGIN)
+        found.append((verdict.problems, fingerprint_of(history)))
+    assert found == [((), found[0][1])] * 3
 
 
 async def test_a_call_that_says_no_version_is_served(client: Client, books: Books) -> None:
