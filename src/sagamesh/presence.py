@@ -29,6 +29,7 @@ _DEFAULT: Final = timedelta(seconds=60)
 """How often a worker tells of itself where nothing is known yet; processes of Sagamesh do so more often."""
 
 _UNKNOWN: Final = (RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.NOT_FOUND)
+_STOPPING: Final = (WorkerStatus.WORKER_STATUS_SHUTTING_DOWN, WorkerStatus.WORKER_STATUS_SHUTDOWN)
 _PAGE: Final = 1000
 
 
@@ -93,7 +94,7 @@ async def ask_workers(client: Client, polled: Mapping[str, Collection[str]]) -> 
             raise
         for worker in answer.workers:
             if worker.task_queue in polled:
-                running = worker.status == WorkerStatus.WORKER_STATUS_RUNNING
+                running = worker.status not in _STOPPING
                 silent = running and worker.worker_identity not in polled[worker.task_queue]
                 told = Told(worker.worker_identity, running)
                 if silent:

@@ -76,7 +76,14 @@ async def test_what_a_keeper_knows_goes_on_in_its_next_run(server: Server, fleet
     runs: list[str] = []
     async with asyncio.timeout(90):
         while len(set(runs)) < 3:
-            await decide(server.temporal, breakers, "open", by="olga", reason=f"for the {len(runs)}. time")
+            await decide(
+                server.temporal,
+                breakers,
+                "open",
+                by="olga",
+                reason=f"for the {len(runs)}. time",
+                patience=timedelta(seconds=60),  # the process has only just been started
+            )
             keeper = server.temporal.get_workflow_handle(keeper_id(breakers[0].queue))
             runs.append((await keeper.describe()).run_id)
 

@@ -55,6 +55,7 @@ def test_the_server_is_run_on_the_loopback_with_every_port_given() -> None:
         *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
         *("--dynamic-config-value", 'matching.getUserDataRefresh="5s"'),
         *("--dynamic-config-value", "matching.enableFairness=true"),
+        *("--dynamic-config-value", "system.forceSearchAttributesCacheRefreshOnRead=false"),
     ]
 
 
