@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.health.conftest import Fleet, free_port
+from tests.health.conftest import Fleet, Process, free_port
+from tests.support.engine import eventually
 from tests.support.protocol_servers import protocol_server
 from tests.support.tls import Papers, issued, tls_front
 
@@ -95,9 +96,15 @@ async def test_mutual_tls_for_workers_and_doctor(fleet: Fleet, scene: Scene) -> 
     found = {check["check"]: check for check in json.loads(lacking.out)["checks"]}["server"]
     assert found["message"] == f"{scene.mutual} (TEMPORAL_ADDRESS) wants a client certificate, and none is set"
     assert found["advice"] == "Set TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
-    await doctor.ended()
-    levels = {check["check"]: check["level"] for check in json.loads(doctor.out)["checks"]}
-    assert (levels["server"], levels["namespace"], levels["queue clerk"]) == ("ok", "ok", "ok")
+
+    async def well(asked: Process) -> bool:
+        await asked.ended()
+        levels = {check["check"]: check["level"] for check in json.loads(asked.out)["checks"]}
+        assert (levels["server"], levels["namespace"]) == ("ok", "ok")
+        return levels["queue clerk"] == "ok"
+
+    if not await well(doctor):  # what waited for the worker may not all be done yet
+        await eventually(lambda: well(fleet.command("doctor", "--json", **trusted)))
 
 
 def test_the_application_as_a_module(tmp_path: Path) -> None:
