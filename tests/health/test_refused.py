@@ -101,7 +101,7 @@ async def test_mutual_tls_for_workers_and_doctor(fleet: Fleet, scene: Scene) -> 
         await asked.ended()
         levels = {check["check"]: check["level"] for check in json.loads(asked.out)["checks"]}
         assert (levels["server"], levels["namespace"]) == ("ok", "ok")
-        return levels["queue clerk"] == "ok"
+        return bool(levels["queue clerk"] == "ok")
 
     if not await well(doctor):  # what waited for the worker may not all be done yet
         await eventually(lambda: well(fleet.command("doctor", "--json", **trusted)))
