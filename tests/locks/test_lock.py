@@ -7,6 +7,7 @@ import itertools
 import os
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
@@ -15,7 +16,10 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from sagamesh import Client, Task
 from sagamesh.errors import TaskCancelled, TaskFailed
 from sagamesh.handle import TaskHandle
-from sagamesh.locks.messages import LEAVE, REQUEST, LockStatus, lock_id
+from sagamesh.locks.errors import LockLost
+from sagamesh.locks.grants import Grants
+from sagamesh.locks.held import Held
+from sagamesh.locks.messages import LEAVE, REQUEST, Grant, LockStatus, lock_id
 from tests.locks import tasks
 from tests.locks.conftest import Place
 from tests.locks.tasks import Seen, Turn
@@ -208,6 +212,11 @@ async def test_a_cancel_while_a_lock_is_given_back_is_not_lost(contended: Client
     for handle in handles:
         with pytest.raises(TaskCancelled):
             await handle.result()
+
+
+async def test_whose_lock_is_lost_already_is_told_so() -> None:
+    with pytest.raises(LockLost, match="fence 7"):
+        Held("door", Grant(request="r", fence=7), timedelta(seconds=30), Grants())
 
 
 async def test_a_cancel_before_anybody_serves_the_request(contended: Client) -> None:

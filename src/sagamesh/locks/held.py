@@ -40,7 +40,8 @@ class Held:
 
     def __init__(self, name: str, grant: Grant, lease: timedelta, grants: Grants) -> None:
         if grant.until is None:
-            raise ValueError("a lock is held until some time")
+            # As after a reset: the answer that it was lost comes again, and is the first that the new run hears.
+            raise LockLost(name, grant.fence)
         self.name = name
         self.fence = grant.fence
         self._until: datetime = grant.until
@@ -105,6 +106,7 @@ def lock(name: str, *, lease: timedelta, wait: timedelta | None = None) -> Abstr
 
     Raises:
         LockTimeout: when the lock was not granted within `wait`.
+        LockLost: when it was lost already, as for a task that was reset.
         asyncio.CancelledError: when the task was cancelled, or its saga's deadline passed.
         DefinitionError: for a name, lease or wait that breaks these rules.
     """
