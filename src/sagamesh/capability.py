@@ -155,9 +155,8 @@ class Capability(Generic[In, Out]):
                     if not degrades(worse) and not isinstance(each, Kept):
                         raise
                 else:
-                    if result is None:
-                        continue
-                    return RawValue(workflow.payload_converter().to_payload(result))
+                    if result is not None:
+                        return RawValue(workflow.payload_converter().to_payload(result))
             raise
 
     async def _fallen(self, fallback: Fallback, arg: In, activity_id: str | None, failure: Failure) -> BaseModel | None:

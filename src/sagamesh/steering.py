@@ -30,6 +30,8 @@ class TaskWorkflow:
 
     Any Temporal client can send these by name, with the JSON of `Decision` or `OperatorDecision`. An update is refused
     (and leaves no trace in the history) unless the task waits for just that decision.
+
+    A child workflow that would be terminated with the task is asked to stop instead, so that it undoes what it did.
     """
 
     task: ClassVar[Task[Any, Any]]
