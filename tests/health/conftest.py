@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from temporalio import client as temporal
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from sagamesh import Client
@@ -100,6 +102,10 @@ class Process:
         """Its exit code."""
         return await asyncio.to_thread(self.popen.wait, PATIENCE)
 
+    async def ends(self, code: int) -> None:
+        """Wait until it has ended with this exit code; what it logged is told where it is another."""
+        assert await self.ended() == code, self.log
+
     @property
     def out(self) -> str:
         """What it wrote to standard output."""
@@ -172,8 +178,8 @@ async def client(address: str) -> Client:
 
 
 @pytest_asyncio.fixture
-async def fleet(address: str, tmp_path: Path) -> AsyncIterator[Fleet]:
-    """Starts processes."""
+async def fleet(address: str, tmp_path: Path, environment: WorkflowEnvironment) -> AsyncIterator[Fleet]:
+    """Starts processes. What their tasks have not done by the test's end, no process of the next test is given."""
     async with httpx.AsyncClient(trust_env=False, timeout=10) as probes:
         made = Fleet(address, tmp_path, probes)
         try:
@@ -182,6 +188,11 @@ async def fleet(address: str, tmp_path: Path) -> AsyncIterator[Fleet]:
             for process in made.running:
                 process.popen.kill()
                 process.popen.wait()
+            # A call that lasts for ten minutes would come to another process after its timeout, and keep it from ending.
+            async for task in environment.client.list_workflows("ExecutionStatus = 'Running'"):
+                with contextlib.suppress(RPCError):  # it has ended meanwhile
+                    handle = environment.client.get_workflow_handle(task.id, run_id=task.run_id)
+                    await handle.terminate("the test is over")
 
 
 @pytest.fixture

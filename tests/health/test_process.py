@@ -58,7 +58,7 @@ async def test_the_life_of_a_process(start: Start, client: Client, new_id: str) 
     await process.says("/readyz", 503, "it is stopping")
     assert (await process.get("/livez"))[0] == 200, "what drains must not be killed"
     assert (await process.get("/startupz"))[0] == 200
-    assert await process.ended() == 0
+    await process.ends(0)
     assert process.written("ended") == process.written("begun") == [f"{new_id}/{CALL}"], "it ran once, to its end"
     assert process.written("cancelled") == []
 
@@ -155,7 +155,7 @@ async def test_a_server_that_goes(start: Start, new_id: str) -> None:
     began = time.monotonic()
     process.terminate()
     await process.says("/readyz", 503, "it is stopping")
-    assert await process.ended() == 1
+    await process.ends(1)
     assert 1 <= time.monotonic() - began < 30
     assert "still not stopped after the grace" in process.log
 
@@ -171,7 +171,7 @@ async def test_a_worker_that_cannot_go_on_takes_its_process_with_it(start: Start
     await process.says("/livez", 503, "it ends: Activity worker failed: no more polls")
     await process.says("/readyz", 503, "it ends: Activity worker failed: no more polls")
 
-    assert await process.ended() == 1
+    await process.ends(1)
     assert 1 <= time.monotonic() - began < 30
     assert process.written("begun")[-1] == f"{new_id}-1/{CALL}"
     assert "still not stopped after the grace" in process.log
@@ -181,7 +181,7 @@ async def test_a_worker_that_cannot_go_on_takes_its_process_with_it(start: Start
 async def test_what_cannot_be_served_ends_the_process(start: Start) -> None:
     process = start("clerk", TEMPORAL_NAMESPACE="nowhere", SAGAMESH_GRACE="600")
 
-    assert await process.ended() == 3
+    await process.ends(3)
     assert "has no namespace nowhere" in process.log
     assert "Traceback" not in process.log
 
@@ -192,7 +192,7 @@ async def test_a_port_that_is_taken(start: Start) -> None:
     await first.says("/livez", 200)
     second = start("clerk", SAGAMESH_PROBE_PORT=str(first.port))
 
-    assert await second.ended() == 2
+    await second.ends(2)
     assert f"127.0.0.1 port {first.port} cannot be listened on" in second.log
     assert "SAGAMESH_PROBE_PORT" in second.log
     assert "Traceback" not in second.log

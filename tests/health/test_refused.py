@@ -71,7 +71,7 @@ async def test_one_line_and_an_exit_code(fleet: Fleet, scene: Scene, address: st
     ]
     started = [(fleet.command(*command, **settings), code, part) for command, settings, code, part in cases]
     for process, code, part in started:
-        assert await process.ended() == code, process.log
+        await process.ends(code)
         errors = [line for line in process.log.splitlines() if line.startswith("error: ")]
         assert [part in line for line in errors] == [True], process.log
         assert "Traceback" not in process.log
@@ -92,7 +92,7 @@ async def test_mutual_tls_for_workers_and_doctor(fleet: Fleet, scene: Scene) -> 
     await worker.says("/readyz", 200)
     doctor = fleet.command("doctor", "--json", **trusted)
 
-    assert await lacking.ended() == 3
+    await lacking.ends(3)
     found = {check["check"]: check for check in json.loads(lacking.out)["checks"]}["server"]
     assert found["message"] == f"{scene.mutual} (TEMPORAL_ADDRESS) wants a client certificate, and none is set"
     assert found["advice"] == "Set TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
@@ -153,7 +153,7 @@ async def test_what_an_agent_needs_is_named(fleet: Fleet, tmp_path: Path) -> Non
     }
     started = [(fleet.start(*pools, **{**unharmed, **settings}), code, part) for pools, settings, code, part in cases]
     for process, code, part in started:
-        assert await process.ended() == code, process.log
+        await process.ends(code)
         errors = [line for line in process.log.splitlines() if line.startswith("error: ")]
         assert [part in line for line in errors] == [True], process.log
         assert "Traceback" not in process.log

@@ -25,7 +25,7 @@ async def test_a_pool_that_needs_longer_than_the_process_says(start: Start, clie
     await process.wrote("begun", f"{new_id}/{CALL}")
 
     process.terminate()
-    assert await process.ended() == 0
+    await process.ends(0)
 
     assert "up to 30 s for what runs" in process.log
     assert process.written("ended") == process.written("begun") == [f"{new_id}/{CALL}"]
@@ -48,6 +48,6 @@ async def test_what_runs_beyond_the_grace_goes_to_another_process(start: Start, 
     process.terminate()
     await other.wrote("begun", f"{new_id}/{CALL}")
 
-    assert await process.ended() == 0
+    await process.ends(0)
     assert process.written("cancelled") == process.written("begun") == [f"{new_id}/{CALL}"]
     assert process.written("ended") == []

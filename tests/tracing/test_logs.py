@@ -37,7 +37,7 @@ async def test_a_process_logs_json(world: World) -> None:
     with pytest.raises(TaskFailed):
         await handle.result()
     process.terminate()
-    assert await process.ended() == 0
+    await process.ends(0)
     [task, *runs] = sorted(
         await world.collector.until(lambda found: len(found) == 4, task="failing"),
         key=lambda span: (span.name != "RunWorkflow:Errand", span.start_time_unix_nano),

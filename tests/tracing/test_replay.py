@@ -27,7 +27,7 @@ async def test_a_task_that_moves_to_another_process_is_one_trace(world: World) -
     await clerk.wrote("begun", "moved/clerk.work")
     await world.collector.until(lambda found: len(found) == 1, task="moved")
     first.terminate()
-    assert await first.ended() == 0
+    await first.ends(0)
     assert tree(world.collector.of("moved")) in (
         ["StartActivity:clerk.work"],
         ["StartActivity:clerk.work", "  RunActivity:clerk.work"],
