@@ -188,7 +188,7 @@ async def fleet(address: str, tmp_path: Path, environment: WorkflowEnvironment) 
             for process in made.running:
                 process.popen.kill()
                 process.popen.wait()
-            # A call that lasts for ten minutes would come to another process after its timeout, and keep it from ending.
+            # A call that lasts for ten minutes would come to another process later, and keep it from ending.
             async for task in environment.client.list_workflows("ExecutionStatus = 'Running'"):
                 with contextlib.suppress(RPCError):  # it has ended meanwhile
                     handle = environment.client.get_workflow_handle(task.id, run_id=task.run_id)
