@@ -46,6 +46,7 @@ ENTRYPOINT ["temporal", "server", "start-dev", "--log-level", "warn", \
   "--sqlite-pragma", "journal_mode=WAL", \
   "--sqlite-pragma", "synchronous=NORMAL", \
   "--dynamic-config-value", "history.transferProcessorMaxPollRPS=200", \
+  "--dynamic-config-value", "history.transferProcessorUpdateAckInterval=\"1s\"", \
   "--dynamic-config-value", "history.timerProcessorMaxTimeShift=\"10ms\"", \
   "--dynamic-config-value", "matching.numTaskqueueReadPartitions=1", \
   "--dynamic-config-value", "matching.numTaskqueueWritePartitions=1", \

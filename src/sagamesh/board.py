@@ -117,9 +117,12 @@ class Board:
         told = Decided(at=workflow.now(), what=what, about=about, by=decision.by, reason=decision.reason)
         self.decided.append(told)
 
-    def show_unfinished(self) -> None:
-        """Note which steps wait to be finished where it is seen without a worker."""
-        workflow.upsert_memo({UNFINISHED: list(self.unfinished)})
+    def show_unfinished(self, *of_another: str) -> None:
+        """Note which steps wait to be finished where it is seen without a worker.
+
+        - `of_another`: steps of the task that this one watches.
+        """
+        workflow.upsert_memo({UNFINISHED: [*self.unfinished, *of_another]})
 
     def status(self) -> TaskStatus:
         """Everything, as the query `status` answers it."""

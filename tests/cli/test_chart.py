@@ -146,8 +146,19 @@ def test_a_failed_undo_says_how_to_decide(begun: Script) -> None:
     begun.step("undo:payment.charge", 4, capability="payment.refund", failure=DECLINED)
     begun.stage("needs_operator", 6)
     assert lines(begun)[-1] == (
-        "The undo of payment.charge failed and waits for an operator: "
+        "payment.charge waits for an operator, because its undo failed: "
         "sagamesh operator order-1 payment.charge --retry | --skip | --resolve"
+    )
+
+
+def test_a_supervisor_says_what_its_task_waits_for(begun: Script) -> None:
+    begun.unfinished("inventory.confirm", at=4)
+    begun.stage("needs_operator", 4)
+    text = lines(begun)
+    assert any("pivot inventory.confirm  " in line and " waiting" in line for line in text), text
+    assert text[-1] == (
+        "inventory.confirm waits for an operator, because the task was ended from outside after this pivot, so nothing "
+        "is undone: sagamesh operator order-1 inventory.confirm --retry | --skip | --resolve"
     )
 
 

@@ -50,6 +50,7 @@ def test_the_server_is_run_on_the_loopback_with_every_port_given() -> None:
         *("--ip", "127.0.0.1", "--ui-ip", "127.0.0.1", "--ui-disable-news-fetch"),
         *("--port", "1", "--ui-port", "2", "--http-port", "3", "--metrics-port", "4"),
         *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=200"),
+        *("--dynamic-config-value", 'history.transferProcessorUpdateAckInterval="1s"'),
         *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
         *("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
         *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),

@@ -18,6 +18,7 @@ from sagamesh.limits.precedence import Precedence
 from sagamesh.status import OperatorDecision, Stage
 from sagamesh.supervision import supervisor_id
 from sagamesh.supervision.start import start_supervised
+from sagamesh.timeline import Kind
 from tests.supervision import shop
 from tests.supervision.conftest import Supervised
 from tests.supervision.shop import Wanted
@@ -122,11 +123,14 @@ async def test_terminated_after_its_pivot(supervised: Supervised) -> None:
     supervisor = supervised.supervisor(task_id)
     with pytest.raises(Refused, match="past its point of no return"):
         await supervisor.cancel()
+    assert [(e.kind, e.name) for e in (await supervisor.timeline()).for_operator] == [(Kind.PIVOT, "shop.confirm")]
 
     decision = OperatorDecision(step="shop.confirm", action="resolve", by="olga", reason="sent it by hand")
     await supervisor.operator(decision)
 
     assert (await supervised.failure(task_id)).type == "Terminated"
+    ended = await supervisor.timeline()
+    assert (ended.unfinished, ended.for_operator) == ((), ())
     assert supervised.books.of(task_id) == ["reserve", "charge", "confirm"]
 
 

@@ -14,7 +14,7 @@ from sagamesh.failure import Failure
 from sagamesh.status import StepState
 from sagamesh.timeline import Entry, Kind, State, Timeline
 
-__all__ = ["bar", "chart", "failure_lines"]
+__all__ = ["bar", "chart", "failure_lines", "why_it_waits"]
 
 _AXIS, _SHORTEST_AXIS = 30, 12
 """Characters of the axis, where there is room, and where there is little."""
@@ -167,6 +167,8 @@ def _name(entry: Entry) -> str:
             return f"message {entry.name}"
         case Kind.BUG:
             return "the task's own code"
+        case Kind.PIVOT:
+            return f"pivot {entry.name}"
         case Kind.STEP | Kind.APPROVAL | Kind.TIMER:
             return entry.name
 
@@ -226,8 +228,15 @@ def _notes(entry: Entry, now: datetime) -> Iterator[str]:
         yield f"until {clock(entry.until)}"
 
 
-def _what_failed(entry: Entry) -> str:
-    return f"The undo of {entry.name} failed" if entry.kind is Kind.UNDO else f"{entry.name} failed after the pivot"
+def why_it_waits(entry: Entry) -> str:
+    """Why a line of `Timeline.for_operator` is there."""
+    match entry.kind:
+        case Kind.UNDO:
+            return "its undo failed"
+        case Kind.PIVOT:
+            return "the task was ended from outside after this pivot, so nothing is undone"
+        case _:
+            return "it failed after the pivot"
 
 
 def _ending(timeline: Timeline) -> Iterator[Text]:
@@ -243,7 +252,7 @@ def _ending(timeline: Timeline) -> Iterator[Text]:
         )
     for entry in timeline.for_operator:
         yield Text(
-            f"{_what_failed(entry)} and waits for an operator: "
+            f"{entry.name} waits for an operator, because {why_it_waits(entry)}: "
             f"sagamesh operator {timeline.id} {entry.name} --retry | --skip | --resolve",
             style="red",
         )

@@ -111,6 +111,7 @@ def _answer(task_id: str, yes: bool, by: str | None, reason: str, json: bool) ->
 
 def _list_waiting(task_id: str, json: bool) -> None:
     from sagamesh.app import load_app
+    from sagamesh.cli.chart import why_it_waits
     from sagamesh.timeline import Kind
 
     app = load_app()
@@ -128,10 +129,10 @@ def _list_waiting(task_id: str, json: bool) -> None:
         )
         return
     for entry in waiting:
-        what = "its undo failed" if entry.kind is Kind.UNDO else "it failed after the pivot"
-        output.print_text(f"{entry.name}: {what}: {entry.failure}")
+        failure = f": {entry.failure}" if entry.failure else ""
+        output.print_text(f"{entry.name}: {why_it_waits(entry)}{failure}")
     if waiting:
-        finish = "" if all(entry.kind is Kind.UNDO for entry in waiting) else " [--result FILE]"
+        finish = " [--result FILE]" if any(entry.kind is Kind.STEP for entry in waiting) else ""
         output.print_text(f"Decide: sagamesh operator {task_id} STEP --retry | --skip | --resolve{finish} --reason WHY")
     else:
         output.print_text(f"No step of {task_id} waits for an operator.")

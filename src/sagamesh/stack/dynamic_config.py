@@ -7,6 +7,8 @@ __all__ = ["DYNAMIC_CONFIG"]
 DYNAMIC_CONFIG = (
     # A hop between two queues waits for the next poll: 20 a second leave 40 ms on each.
     "history.transferProcessorMaxPollRPS=200",
+    # What is done stays in a list until then, which is gone through for each of those polls: with 30 s, for thousands.
+    'history.transferProcessorUpdateAckInterval="1s"',
     # Timers are looked for up to a second late, and every retry and deadline is a timer. One host has one clock.
     'history.timerProcessorMaxTimeShift="10ms"',
     # One host has no use for partitions, and forwarding between them doubles the slowest answers.

@@ -140,9 +140,11 @@ class Supervisor(TaskWorkflow):
         )
         board.mark(after.pivot, StepState.FAILED, Failure(type=kind, message=message))
         board.waiting = {after.pivot}
+        board.show_unfinished(after.pivot)
         board.enter(Stage.NEEDS_OPERATOR)
         await workflow.wait_condition(lambda: bool(board.decisions))
         decision = board.decisions.pop(0)
+        board.show_unfinished()
         board.enter(Stage.COMPENSATING)
         if decision.action == "retry":
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from temporalio.api.history import v1 as history
@@ -27,6 +28,7 @@ class Messages:
         self.entries: dict[int, Entry] = {}
         self.stage = Stage.RUNNING.value
         self.unfinished: tuple[str, ...] = ()
+        self.unfinished_since: datetime | None = None
         self._values = values
         self._question: int | None = None
         self._about: dict[int, int] = {}
@@ -52,6 +54,7 @@ class Messages:
         """The task told which steps wait to be finished."""
         if UNFINISHED in attributes.upserted_memo.fields:
             self.unfinished = tuple(self._values.value(attributes.upserted_memo.fields[UNFINISHED]))
+            self.unfinished_since = moment(event.event_time)
 
     def timer_started(self, event: history.HistoryEvent, attributes: history.TimerStartedEventAttributes) -> None:
         """A wait for a time began; the one for the end of a question belongs to the question."""

@@ -36,7 +36,7 @@ class Timeline:
     - `entries`: in the order in which they began.
     - `input`, `result`: the JSON values. `failure`: why there is no result, and what was undone.
     - `trace_id`: of the trace that it belongs to, 32 hexadecimal digits; empty where it was not traced.
-    - `unfinished`: the steps that failed after the pivot and wait for an operator.
+    - `unfinished`: the steps that failed after the pivot and wait for an operator; a supervisor's are its task's.
     - `worker_wait`: for how long its own code has been waiting for a worker of `queue`; None when it does not.
     """
 
@@ -70,13 +70,17 @@ class Timeline:
 
     @property
     def for_operator(self) -> tuple[Entry, ...]:
-        """What failed and waits for an operator: undos, and steps after the pivot, each the last try of its step."""
+        """What waits for an operator, each the last try of its step.
+
+        Undos that failed, steps that failed after the pivot, and the pivot after which a supervised task was ended.
+        """
         last = {entry.name: entry for entry in self.entries if entry.kind is Kind.UNDO}
         decided = {entry.name for entry in self.entries if entry.undone in _DECIDED.values()}
         if self.ended is not None:
             return ()
         undos = [e for e in last.values() if e.state is State.FAILED and e.name not in decided]
-        steps = {e.name: e for e in self.entries if e.kind is Kind.STEP and e.name in self.unfinished}
+        waiting = (Kind.STEP, Kind.PIVOT)
+        steps = {e.name: e for e in self.entries if e.kind in waiting and e.name in self.unfinished}
         return (*undos, *steps.values())
 
 
@@ -107,7 +111,7 @@ def timeline(
     if description is not None:
         calls.pending(description.pending_activities)
     entries = {**course.entries, **calls.entries, **messages.entries}
-    ordered = _compensated([entry for _, entry in sorted(entries.items())])
+    ordered = _compensated([entry for _, entry in sorted(entries.items())]) + _pivots(messages, entries.values())
     ended = course.ended is not None
     if course.status == "completed":
         ordered = [replace(e, state=State.REFUSED) if e.kind is Kind.CANCEL else e for e in ordered]
@@ -130,6 +134,15 @@ def timeline(
         unfinished=messages.unfinished,
         worker_wait=None if ended or description is None else _worker_wait(description, now),
     )
+
+
+def _pivots(messages: Messages, entries: Iterable[Entry]) -> list[Entry]:
+    """The steps that wait to be finished and are not the task's own: then it is a supervisor."""
+    own = {entry.name for entry in entries if entry.kind is Kind.STEP}
+    since = messages.unfinished_since
+    if since is None:
+        return []
+    return [Entry(Kind.PIVOT, name, State.WAITING, since) for name in messages.unfinished if name not in own]
 
 
 def _compensated(entries: Sequence[Entry]) -> list[Entry]:
