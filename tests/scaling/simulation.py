@@ -1,7 +1,7 @@
 """A pool over time, second by second: calls come, workers serve them, a scaler starts workers and stops them.
 
-The scaler sees what a real one sees: the backlog as it is, the slots as they were at the last scrape, and no worker in
-particular. Which worker goes is chosen by the worst rule there is: the one with the most calls at work.
+The scaler sees what a real one sees: what waits as it is, the workers as they were at the last measurement, and no
+worker in particular. Which worker goes is chosen by the worst rule there is: the one with the most calls at work.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sagamesh.scaling import Autoscaler, average_value
+from sagamesh.scaling import Autoscaler
 from tests.scaling.rendered import SYNC, Rendered
 
 STARTS = 20
@@ -43,7 +43,7 @@ def simulate(rendered: Rendered, arrivals: Sequence[Iterable[int]], seconds: int
     workers = [Worker(ready=0) for _ in range(rendered.least)]
     leaving: list[Worker] = []
     waiting: list[int] = []
-    scraped = 0
+    calls, going = [0], 0
     run = Run()
     for now in range(seconds):
         waiting += arrivals[now] if now < len(arrivals) else []
@@ -58,16 +58,12 @@ def simulate(rendered: Rendered, arrivals: Sequence[Iterable[int]], seconds: int
         for worker in (*workers, *leaving):
             while waiting and worker.ready <= now < worker.polls_until and len(worker.calls) < rendered.slots:
                 worker.calls.append(now + waiting.pop(0))
-        busy = sum(len(worker.calls) for worker in (*workers, *leaving))
-        if now % rendered.scraped == 0:
-            scraped = busy
+        if now % rendered.source.measured == 0:
+            calls = [len(worker.calls) for worker in workers]
+            going = sum(len(worker.calls) for worker in leaving)
         if now % SYNC == 0:
             current = len(workers)
-            figures = [
-                average_value("backlog", len(waiting), rendered.backlog, current),
-                average_value("busy", scraped, rendered.busy, current),
-            ]
-            decision = scaler.decide(now, current, figures)
+            decision = scaler.decide(now, current, rendered.source.figures(len(waiting), calls, going, current))
             if decision.replicas != current:
                 run.changes.append((now, decision.replicas, decision.reason))
             workers += [Worker(ready=now + STARTS) for _ in range(decision.replicas - current)]
@@ -77,7 +73,7 @@ def simulate(rendered: Rendered, arrivals: Sequence[Iterable[int]], seconds: int
                 worst.polls_until = now + rendered.pause + rendered.drain
                 worst.killed_at = now + rendered.termination
                 leaving.append(worst)
-            if decision.replicas < current and decision.replicas * rendered.slots < scraped:
+            if decision.replicas < current and decision.replicas * rendered.slots < sum(calls) + going:
                 run.overloaded += 1
         run.wanted.append(len(workers))
     return run

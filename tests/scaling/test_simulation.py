@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,17 +12,19 @@ from hypothesis import strategies as st
 
 from sagamesh.stack.autoscale import BUSY_SHARE, TARGET
 from sagamesh.stack.autoscale import behavior as embedded_behavior
-from tests.scaling.rendered import SYNC, Rendered, behavior, keda
+from tests.scaling.rendered import SYNC, Demand, Rendered, Usage, hpa, keda
 from tests.scaling.simulation import simulate
 from tests.support.charts import Chart
 
 POOLS = ("payment", "notification")
 
 
-@pytest.fixture(scope="session", params=POOLS)
+@pytest.fixture(
+    scope="session", params=itertools.product(POOLS, (keda, hpa)), ids=lambda it: f"{it[0]}-{it[1].__name__}"
+)
 def rendered(request: pytest.FixtureRequest, chart: Chart) -> Rendered:
-    pool: str = request.param
-    return keda(chart, pool)
+    pool: str = request.param[0]
+    return request.param[1](chart, pool)
 
 
 def test_a_burst(rendered: Rendered) -> None:
@@ -33,7 +36,7 @@ def test_a_burst(rendered: Rendered) -> None:
     assert run.cut_off == 0
     assert run.overloaded == 0
     first = next(now for now, replicas, _ in run.changes if replicas > rendered.least)
-    assert first - quiet <= 2 * max(SYNC, rendered.polling)
+    assert first - quiet <= 2 * rendered.source.interval
     assert max(run.wanted) == rendered.most
     assert run.wanted[-1] == rendered.least
     # One at a time, and not before the window after the last need.
@@ -67,14 +70,25 @@ def test_whatever_comes_nothing_is_ended_and_the_bounds_hold(rendered: Rendered,
     assert run.wanted[-1] == rendered.least
 
 
-def test_the_embedded_stack_decides_by_the_charts_rules(rendered: Rendered) -> None:
-    assert (rendered.backlog, rendered.busy / rendered.slots) == (TARGET, BUSY_SHARE)
+def test_by_cpu_nobody_sees_calls_that_only_wait_for_others(chart: Chart) -> None:
+    """Why a pool whose calls wait for a gateway is scaled by what waits and runs, and not by CPU."""
+    pool = hpa(chart, POOLS[0])
+    idle = replace(pool, source=Usage(cpu=70, memory=80, cost=0, taken=0))
+    burst = [[int(pool.grace)] * 8] * 120
+    assert max(simulate(idle, burst, seconds=600).wanted) == pool.least
+    assert max(simulate(keda(chart, POOLS[0]), burst, seconds=600).wanted) == pool.most
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_the_embedded_stack_decides_by_the_charts_rules(chart: Chart, pool: str) -> None:
+    rendered = keda(chart, pool)
+    assert isinstance(rendered.source, Demand)
+    assert (rendered.source.backlog, rendered.source.busy / rendered.slots) == (TARGET, BUSY_SHARE)
     assert embedded_behavior(300) == rendered.behavior
 
 
-def test_the_hpa_has_the_same_rules(chart: Chart, rendered: Rendered) -> None:
-    objects = chart.render(values={"defaults": {"scaling": {"mode": "hpa"}}})
-    for spec in (each["spec"] for each in objects if each["kind"] == "HorizontalPodAutoscaler"):
-        assert behavior(spec["behavior"]) == rendered.behavior
-        assert (spec["minReplicas"], spec["maxReplicas"]) == (rendered.least, rendered.most) == (2, 10)
-        assert [each["resource"]["target"]["averageUtilization"] for each in spec["metrics"]] == [70, 80]
+@pytest.mark.parametrize("pool", POOLS)
+def test_the_hpa_has_the_same_rules(chart: Chart, pool: str) -> None:
+    by_usage, by_demand = hpa(chart, pool), keda(chart, pool)
+    assert replace(by_usage, source=by_demand.source) == by_demand
+    assert (by_usage.least, by_usage.most, by_usage.source) == (2, 10, Usage(cpu=70, memory=80))
