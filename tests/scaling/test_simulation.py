@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -23,8 +24,10 @@ POOLS = ("payment", "notification")
     scope="session", params=itertools.product(POOLS, (keda, hpa)), ids=lambda it: f"{it[0]}-{it[1].__name__}"
 )
 def rendered(request: pytest.FixtureRequest, chart: Chart) -> Rendered:
-    pool: str = request.param[0]
-    return request.param[1](chart, pool)
+    pool: str
+    mode: Callable[[Chart, str], Rendered]
+    pool, mode = request.param
+    return mode(chart, pool)
 
 
 def test_a_burst(rendered: Rendered) -> None:
