@@ -11,6 +11,7 @@ from sagamesh import (
     Agent,
     Breaker,
     Capability,
+    Degradable,
     Message,
     Pool,
     Retry,
@@ -18,12 +19,13 @@ from sagamesh import (
     Task,
     TaskWorkflow,
     current_call,
+    fallback,
     hours,
     milliseconds,
     seconds,
 )
 
-__all__ = ["CATALOGUES", "Books", "Foreign", "Keeping", "Kept", "Wish", "keeping"]
+__all__ = ["CATALOGUES", "SHELVES", "Books", "Foreign", "Keeping", "Kept", "Wish", "keeping"]
 
 
 class Wish(Message):
@@ -35,8 +37,8 @@ class Wish(Message):
     ask: bool = False
 
 
-class Kept(Message):
-    """It is kept; by a call on the spot or not."""
+class Kept(Degradable):
+    """It is kept; by which version."""
 
     by: str
 
@@ -51,6 +53,21 @@ def _keeper(version: str) -> Agent:
     return keeper
 
 
+def _shelf(version: str) -> Agent:
+    """An agent whose callers fall back on what it answered before."""
+    shelf = Agent("shelf", version=version)
+    shelf.capability(
+        "look",
+        takes=Wish,
+        returns=Kept,
+        retry=Retry(attempts=1),
+        queue_timeout=milliseconds(200),
+        fallback=fallback.Kept(),
+    )
+    return shelf
+
+
+SHELVES: Final = {version: _shelf(version) for version in ("1.4.0", "2.0.0")}
 CATALOGUES: Final = {version: _keeper(version) for version in ("1.3.0", "1.4.0", "1.5.0", "2.0.0", "blue")}
 
 keeping = Task("Keeping", takes=Wish, returns=Kept, queue="keeping", uses=(CATALOGUES["1.4.0"],))
@@ -65,7 +82,7 @@ class Keeping(TaskWorkflow):
     @workflow.run
     async def run(self, wish: Wish) -> Kept:
         """Keep it, or undo that."""
-        known = CATALOGUES[wish.version]
+        known = (SHELVES if wish.call == "look" else CATALOGUES)[wish.version]
         call: Capability[Wish, Kept] = known.find(wish.call)
         async with Saga() as saga:
             kept = await saga.step(call, wish, undo=known.find("take") if wish.undo else None)

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -15,13 +16,15 @@ from temporalio.worker import Worker
 
 from sagamesh import Agent, Client, Mesh, Pool, SagameshPlugin, TaskHandle
 from sagamesh.attributes import STATUS
+from sagamesh.capability import kept_queue
 from sagamesh.compatibility import VERSION
 from sagamesh.errors import TaskFailed
 from sagamesh.failure import Failure
 from sagamesh.replay import fingerprint_of, replay
+from sagamesh.results import ResultStore
 from sagamesh.status import OperatorDecision, Stage, StepState
 from sagamesh.testing import dev_server, served
-from tests.compatibility.keeper import CATALOGUES, Books, Foreign, Keeping, Kept, Wish, keeping
+from tests.compatibility.keeper import CATALOGUES, SHELVES, Books, Foreign, Keeping, Kept, Wish, keeping
 from tests.support.engine import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
@@ -166,6 +169,27 @@ async def test_a_breaker_learns_nothing_of_it_and_its_attempts_have_an_end(clien
             assert await (await _begun(client, Wish(version="1.3.0", call="fragile"))).result() == Kept(by="1.3.0")
 
 
+async def test_what_looks_for_earlier_results_refuses_too(client: Client, tmp_path: Path) -> None:
+    """Nobody serves the capability itself, so its callers ask for an earlier result, which is this version's."""
+    look = SHELVES["2.0.0"].find("look")
+
+    async def serve(wish: Wish) -> Kept:
+        return Kept(by="2.0.0")
+
+    async def answer(wanted: str) -> str:
+        handle = await _begun(client, Wish(version=wanted, call="look"))
+        assert (await _failure(handle)).step == "shelf.look"
+        (refused,) = await _events(client, handle, "failed")
+        return refused.activity_task_failed_event_attributes.failure.application_failure_info.type
+
+    async with ResultStore.open(f"sqlite:///{tmp_path}/results.db") as results:
+        pool = Pool(SHELVES["2.0.0"], results=results).serve(look, serve)
+        (kept,) = [worker for worker in pool.workers(client.temporal) if worker.task_queue == kept_queue("shelf")]
+        async with kept, served(client.temporal, Pool(keeping.queue).host(keeping, Keeping)):
+            assert await answer("1.4.0") == "IncompatibleVersion"
+            assert await answer("2.0.0") == "NothingKept"
+
+
 @pytest.mark.parametrize(("serves", "wanted"), [("1.5.0", "1.4.0"), ("blue", "1.4.0"), ("2.0.0", "blue")])
 async def test_what_is_newer_or_cannot_be_compared_is_served(
     client: Client, books: Books, serves: str, wanted: str
@@ -199,7 +223,7 @@ async def test_a_call_that_says_no_version_is_served(client: Client, books: Book
     ):
         wish = Wish(version="1.4.0").model_dump(mode="json")
         found = await client.temporal.execute_workflow(Foreign.run, wish, id=f"f-{next(_number)}", task_queue="foreign")
-    assert (found, books.done) == ({"by": "2.0.0"}, ["put"])
+    assert (found["by"], books.done) == ("2.0.0", ["put"])
 
 
 async def test_an_undo_that_is_refused_waits_for_an_operator(client: Client, books: Books) -> None:
