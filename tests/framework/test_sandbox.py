@@ -25,8 +25,10 @@ SEEN = []
 class Quote:
     @workflow.run
     async def run(self) -> list[str]:
+        from wares import terms
+
         SEEN.append("{word}")
-        return [*SEEN, prices.PRICE]
+        return [*SEEN, prices.PRICE, terms.DAYS]
 """
 
 
@@ -35,6 +37,7 @@ def write(folder: Path, word: str) -> None:
     package.mkdir(exist_ok=True)
     (package / "__init__.py").write_text("")
     (package / "prices.py").write_text(f'PRICE = "price of the {word}"\n')
+    (package / "terms.py").write_text(f'DAYS = "days of the {word}"\n')
     (package / "flow.py").write_text(FLOW.format(word=word))
 
 
@@ -59,11 +62,15 @@ async def test_a_worker_s_tasks_run_the_code_that_it_found_first(
         async with Worker(client, task_queue="wares", workflows=[importlib.import_module("wares.flow").Quote]):
             # Each has the module for itself: what one leaves in it, the next does not see.
             for number in range(2):
-                assert await quoted(f"wares-{number}") == ["first", "price of the first"]
+                assert await quoted(f"wares-{number}") == ["first", "price of the first", "days of the first"]
             write(tmp_path, "second edition")
-            assert await quoted("wares-2") == ["first", "price of the first"]
+            assert await quoted("wares-2") == ["first", "price of the first", "days of the first"]
         forget()
         async with Worker(client, task_queue="wares", workflows=[importlib.import_module("wares.flow").Quote]):
-            assert await quoted("wares-3") == ["second edition", "price of the second edition"]
+            assert await quoted("wares-3") == [
+                "second edition",
+                "price of the second edition",
+                "days of the second edition",
+            ]
     finally:
         forget()
