@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import tomllib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -21,12 +22,15 @@ from sagamesh.task import Task
 if TYPE_CHECKING:
     from sagamesh.load.record import Ended
 
-__all__ = ["App", "Check", "Helper", "app_reference", "load_app", "own_app", "project_root"]
+__all__ = ["App", "Check", "Helper", "ReadyCheck", "app_reference", "load_app", "own_app", "project_root"]
 
 
 Check: TypeAlias = "Callable[[Iterable[Ended], Mapping[str, str]], Awaitable[Iterable[str]]]"
 """Given tasks that have ended and the environment of the pools: what is wrong, one sentence each; nothing when all is
 right. It reads the project's databases and services, which know what was done; the tasks only say what should be."""
+
+ReadyCheck: TypeAlias = "Callable[[int], Awaitable[str | None]]"
+"""One look at a helper, given its port: None when it is ready, else what is missing, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,15 @@ class Helper:
     """A process that the embedded stack runs beside the server and the pools, such as a sandbox payment gateway.
 
     It is started as `python -m <module> --host 127.0.0.1 --port <port> --dir <its own folder>`, and stopped by SIGTERM.
+    It may become another program (`exec`).
 
     - `port`: the one it takes unless told otherwise.
     - `http_port`: a second one, passed as `--http-port`, for a helper whose first port speaks something else than HTTP.
     - `ready_path`: answers 2xx to a GET (on `http_port`, where there is one) once the helper is ready; None when an
       open port says so.
+    - `ready_check`: `module:function`, for a helper that speaks something else than HTTP and whose open port says too
+      little; see `ReadyCheck`.
+    - `stop_signal`: where SIGTERM does not end it at once.
     - `provides`: environment variables for the pools; `{port}`, `{http_port}` and `{dir}` are filled in.
     - `link`: what a person may open in a browser, `{port}` and `{http_port}` filled in; empty for none.
     """
@@ -48,6 +56,8 @@ class Helper:
     port: int
     http_port: int | None = None
     ready_path: str | None = None
+    ready_check: str = ""
+    stop_signal: signal.Signals = signal.SIGTERM
     provides: Mapping[str, str] = field(default_factory=dict)
     link: str = ""
 
@@ -122,6 +132,17 @@ class App:
         if not self.checks:
             return None
         check: Check = _imported(self.checks, f"the check {self.checks}")
+        return check
+
+    def ready_check(self, helper: Helper) -> ReadyCheck | None:
+        """Import the ready check of a helper; None when it has none.
+
+        Raises:
+            DefinitionError: when it cannot be imported.
+        """
+        if not helper.ready_check:
+            return None
+        check: ReadyCheck = _imported(helper.ready_check, f"the ready check of helper {helper.name}")
         return check
 
     def plugin(self) -> SagameshPlugin:

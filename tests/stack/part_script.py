@@ -4,7 +4,8 @@
 
 plain: ready at once, stops when asked to. stubborn: ignores SIGTERM. gives-up: ends before it is ready, and says why.
 never: runs, but is never ready. brief: is ready, then ends by itself once its state was seen. held: ready once the file
-`go` exists. once: is ready in its first life only. parent: has a stubborn child.
+`go` exists. once: is ready in its first life only. parent: has a stubborn child. becomes: executes another
+program, which is plain.
 """
 
 import os
@@ -15,6 +16,10 @@ import time
 from pathlib import Path
 
 name, folder, mode = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+
+
+if mode == "becomes":
+    os.execv(sys.executable, [sys.executable, "-I", "-S", __file__, name, str(folder), "plain"])  # noqa: S606
 
 
 def note(what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ app = App(
     pools={name: f"nowhere:{name}" for name in NAMES},
     helpers=(
         Helper("gateway", "shop.gateway", 7301, ready_path="/health", provides={"GATEWAY": "http://h:{port}{dir}"}),
-        Helper("mailbox", "shop.mailbox", 7302, link="http://127.0.0.1:{port}/"),
+        Helper("mailbox", "shop.mailbox", 7302, link="http://127.0.0.1:{port}/", stop_signal=signal.SIGINT),
     ),
     embedded={"STOCK_URL": "sqlite:///{dir}/stock.db", "STOCK_{KEY}": "{}"},
 )
@@ -75,6 +76,13 @@ def test_commands(place: Place) -> None:
     assert parts["mailbox"].link == "http://127.0.0.1:16/"
     assert parts["temporal"].ports == {"grpc": 11, "web": 12, "http": 13, "metrics": 14}
     assert {part.folder for part in parts.values()} == {place.root}
+    assert (parts["gateway"].stop_signal, parts["mailbox"].stop_signal) == (signal.SIGTERM, signal.SIGINT)
+
+
+def test_a_ready_check_that_is_not_there_is_named(place: Place) -> None:
+    wrong = App(mesh=Mesh(), helpers=(Helper("gateway", "shop.gateway", 7301, ready_check="no_such_module:answers"),))
+    with pytest.raises(DefinitionError, match="the ready check of helper gateway, no_such_module:answers, cannot"):
+        plan(wrong, place, PORTS)
 
 
 def test_pools_are_told_the_server_the_helpers_and_the_data(place: Place) -> None:

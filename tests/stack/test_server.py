@@ -185,3 +185,18 @@ async def test_a_helper_is_ready_when_its_health_path_says_so(path: str | None, 
             http.shutdown()
             serving.join()
     assert said is None if expected is None else expected in str(said)
+
+
+@pytest.mark.asyncio
+async def test_a_helper_is_ready_when_its_own_check_says_so() -> None:
+    said: list[str | None] = [None, "it recovers"]
+
+    async def check(port: int) -> str | None:
+        assert port == listener.getsockname()[1]
+        return said.pop()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ready = HelperReady(listener.getsockname()[1], check=check)
+        assert await ready(os.getpid()) == "it recovers"
+        assert await ready(os.getpid()) is None
+    assert "has not opened port" in str(await ready(os.getpid()))

@@ -73,6 +73,20 @@ def _said(scripts: Any, pattern: str) -> bool:
     return re.search(pattern, scripts.output) is not None
 
 
+def test_a_part_that_becomes_another_program_is_known_by_that(scripts: Any, until: Until) -> None:
+    scripts.up(SERVER, [("database", "helper", "becomes")], first_pause=0.05)
+    for _ in range(2):
+        process = scripts.part("database").process
+        assert process.command[-1] == "plain"
+        assert process.alive
+        os.kill(process.pid, signal.SIGKILL)
+        until(partial(_replaced, scripts, process.pid), "it is back")
+
+
+def _replaced(scripts: Any, pid: int) -> bool:
+    return bool(scripts.is_ready() and scripts.pid_of("database") != pid)
+
+
 def test_what_dies_again_and_again_waits_longer_each_time(scripts: Any, until: Until) -> None:
     scripts.start(SERVER, [("agent", "pool", "brief")], first_pause=0.02, longest_pause=0.08)
     until(lambda: scripts.output.count("starts again") >= 5, "five deaths")

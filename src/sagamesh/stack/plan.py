@@ -111,7 +111,7 @@ def plan(
     - `probed`: whether pools serve their probes and metrics.
 
     Raises:
-        DefinitionError: for a pool that would serve nothing.
+        DefinitionError: for a pool that would serve nothing, or a helper whose ready check cannot be imported.
         StackFailed: when the Temporal server is not installed.
     """
     server = ServerPorts(grpc=ports[SERVER], web=ports["web"], http=ports["http"], metrics=ports["metrics"])
@@ -138,7 +138,7 @@ def plan(
         shared |= _filled(helper.provides, **_numbers(helper, ports), dir=place.data / helper.name)
     layers = [
         [_server_part(place, server, engine, inherited)],
-        [_helper_part(helper, place, _numbers(helper, ports), inherited) for helper in app.helpers],
+        [_helper_part(app, helper, place, _numbers(helper, ports), inherited) for helper in app.helpers],
     ]
     pools = pool_layers(app)
     if inline:
@@ -196,7 +196,7 @@ def _server_part(place: Place, ports: ServerPorts, engine: Engine, environment: 
     )
 
 
-def _helper_part(helper: Helper, place: Place, ports: dict[str, int], environment: Mapping[str, str]) -> Part:
+def _helper_part(app: App, helper: Helper, place: Place, ports: dict[str, int], environment: Mapping[str, str]) -> Part:
     options = {"--host": LOOPBACK, "--port": ports["port"], "--dir": place.data / helper.name}
     if "http_port" in ports:
         options["--http-port"] = ports["http_port"]
@@ -208,9 +208,10 @@ def _helper_part(helper: Helper, place: Place, ports: dict[str, int], environmen
         environment=environment,
         folder=place.root,
         log=place.log(helper.name),
-        ready=HelperReady(ports.get("http_port", ports["port"]), helper.ready_path),
+        ready=HelperReady(ports.get("http_port", ports["port"]), helper.ready_path, app.ready_check(helper)),
         ports=ports,
         link=link,
+        stop_signal=helper.stop_signal,
     )
 
 

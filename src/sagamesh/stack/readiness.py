@@ -17,6 +17,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
+from sagamesh.app import ReadyCheck
 from sagamesh.stack.ports import LOOPBACK, listens
 
 __all__ = ["NAMESPACE", "Engine", "HelperReady", "PoolReady", "Queue", "ServerReady", "polled_by"]
@@ -78,16 +79,18 @@ class ServerReady:
 
 @dataclass(frozen=True, slots=True)
 class HelperReady:
-    """A helper: our process has the port and, where it has a health path, answers 2xx there."""
+    """A helper: our process has the port and, where it has a health path or a check of its own, is well by that."""
 
     port: int
     path: str | None = None
+    check: ReadyCheck | None = None
 
     async def __call__(self, pid: int) -> str | None:
         """One look; see `Probe`."""
         if not listens(pid, self.port):
             return f"it has not opened port {self.port}"
-        return None if self.path is None else await asyncio.to_thread(self._asked, self.path)
+        missing = None if self.path is None else await asyncio.to_thread(self._asked, self.path)
+        return await self.check(self.port) if missing is None and self.check is not None else missing
 
     def _asked(self, path: str) -> str | None:
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=_ANSWER.total_seconds())

@@ -7,6 +7,7 @@ import signal
 import time
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,12 +139,19 @@ class Service:
         failure = await self._until_ready(process, deadline)
         if failure is None:
             self.state.took = time.monotonic() - began
+            self._recognise(process.pid)
             self._mark(Stage.READY)
             first.set()
             failure = _Failure(exit_text(await process.wait()), final=False)
         # What it started must not outlive it: it may hold the port that its successor needs.
         await self._end(process)
         return failure
+
+    def _recognise(self, pid: int) -> None:
+        """A helper may have become another program, whose arguments are not those that it was started with."""
+        if self.state.process is None or not self.state.process.alive:
+            with suppress(psutil.NoSuchProcess):  # ended already
+                self.state.process = ProcessId.of(pid)
 
     async def _spawn(self) -> Process:
         environment = dict(self.part.environment)
