@@ -18,11 +18,19 @@ from mesh_agents import accounts, inventory, notification, payment
 from mesh_workflows.order import Order
 from sagamesh import Capability, SagameshPlugin
 from tests.support import deeds, flows
+from tests.support.database_servers import database_server, postgres_installed
 from tests.support.databases import database_url, postgres_server, postgresql_url, sqlite_url
 from tests.support.engine import Engine, open_engine, serving
 from tests.support.script import Cast
 
-__all__ = ["database_url", "postgres_server", "postgresql_url", "sqlite_url"]  # fixtures of every test
+__all__ = [  # fixtures of every test
+    "database_server",
+    "database_url",
+    "postgres_installed",
+    "postgres_server",
+    "postgresql_url",
+    "sqlite_url",
+]
 
 
 def pytest_configure() -> None:

@@ -59,17 +59,23 @@ async def _postgresql(url: str) -> AsyncIterator[None]:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     engine = create_async_engine(url, connect_args={"server_settings": {"lock_timeout": str(int(_PATIENCE * 1000))}})
+    connection = engine.connect()
     try:
-        async with engine.connect() as connection:
-            try:
-                found = await connection.execute(
-                    text("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1")
-                )
-                tables = [name for (name,) in found]
-                if tables:
-                    await connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE"))
-            except (SQLAlchemyError, OSError) as error:
-                raise OSError(f"the database cannot be locked: {error}") from error
-            yield
+        try:
+            await connection.start()
+            found = await connection.execute(
+                text("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1")
+            )
+            tables = [name for (name,) in found]
+            if tables:
+                await connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE"))
+        except (SQLAlchemyError, OSError) as error:
+            said = str(error).partition("\n")[0]  # below it stand SQLAlchemy's statement and advice
+            raise OSError(f"the database cannot be locked: {said}") from error
+        yield
     finally:
+        # Nothing was written, so the lock ends with the connection; a server that was killed meanwhile has ended both.
+        if connection.sync_connection is not None:
+            await connection.invalidate()
+            await connection.close()
         await engine.dispose()
