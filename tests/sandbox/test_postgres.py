@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from mesh_workers import postgres as on_postgres
-from mesh_workers.sandbox import postgres, postgres_programs
+from mesh_workers.sandbox import postgres, postgres_cluster, postgres_programs
 from mesh_workers.sandbox.postgres_login import DATABASES
 from sagamesh.chaos.stack import targets_of
 from tests.stack.conftest import eventually
@@ -153,14 +152,23 @@ def test_it_waits_for_those_that_a_killed_one_has_left(database_server: Database
     waiting = psutil.Process(pid)
     try:
         server.begin()
-        became = psutil.Process(server.pid)
-        eventually(lambda: psutil.Process(server.pid).cpu_times().user > 0.3, "it has begun")
-        time.sleep(0.5)
-        assert became.name() != "postgres"
+        eventually(lambda: "waiting for what an earlier server has left: process" in server.log(), "it waits")
     finally:
         waiting.send_signal(signal.SIGCONT)
     server.wait()
-    assert became.name() == "postgres"
+    assert psutil.Process(server.pid).name() == "postgres"
+
+
+def test_data_that_another_server_uses_is_left_to_it(
+    database_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = database_server
+    server.start()
+    monkeypatch.setattr(postgres_cluster, "_PATIENCE", 0.1)
+    second = postgres_cluster.Cluster(server.folder, postgres_programs.find_programs(), postgres_programs.find_owner())
+    with pytest.raises(postgres_cluster.Broken, match=rf"is used by another PostgreSQL server: process .*{server.pid}"):
+        second.ready()
+    assert ask(server.url(), "SELECT 1") == [1]
 
 
 def test_the_number_of_a_killed_one_may_be_anothers(database_server: DatabaseServer) -> None:

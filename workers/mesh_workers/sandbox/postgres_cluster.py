@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -102,10 +103,15 @@ class Cluster:
 
     def _wait_until_unused(self, data: Path) -> None:
         """What a killed server has left holds its memory for a moment, and no other can use the data until then."""
-        deadline = time.monotonic() + _PATIENCE
+        began = time.monotonic()
+        said = False
         while users := _working_in(data):
-            if time.monotonic() > deadline:
-                raise Broken(f"{data} is used by another PostgreSQL server: process {', '.join(map(str, users))}")
+            named = ", ".join(map(str, users))
+            if time.monotonic() > began + _PATIENCE:
+                raise Broken(f"{data} is used by another PostgreSQL server: process {named}")
+            if not said:
+                print(f"waiting for what an earlier server has left: process {named}", file=sys.stderr)  # noqa: T201
+                said = True
             time.sleep(0.05)
         # The server that is killed leaves its number here. Somebody else may have it by now, and the next server would
         # take that one for the last.
