@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,27 +171,63 @@ def test_a_database_that_the_pools_do_not_know(scripts: ScriptStack) -> None:
         own(scripts).database(app, "inventory")
 
 
-def found(scripts: ScriptStack, monkeypatch: pytest.MonkeyPatch) -> Callable[[], OwnStack]:
+@pytest.fixture
+def here(scripts: ScriptStack, monkeypatch: pytest.MonkeyPatch) -> ScriptStack:
+    """The stack is the one of the project around the current folder."""
     monkeypatch.setenv("SAGAMESH_DIR", str(scripts.place.folder))
     monkeypatch.chdir(scripts.folder)
-    return OwnStack.find
+    return scripts
 
 
-def test_only_a_stack_that_is_ready_is_found(scripts: ScriptStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = found(scripts, monkeypatch)
-    with pytest.raises(Refused, match="no embedded stack of this project is ready"):
-        find()
-    scripts.up([("a", "pool", "plain")])
-    assert find().process("a") is not None
+def refusal() -> str:
+    with pytest.raises(Refused) as refused, OwnStack.claimed():
+        pass
+    return refused.value.reason
+
+
+def test_only_a_stack_that_is_ready_is_found(here: ScriptStack) -> None:
+    assert refusal() == "NoEmbeddedStack"
+    here.up([("a", "pool", "plain")])
     faults = (Fault(at=0, kind="kill", target="a"), Fault(at=0, kind="pause", target="b", seconds=1))
-    assert find().absent(Schedule(seed=1, minutes=1, faults=faults)) == {"b"}
-    find().faults.write_text("{}")
-    with pytest.raises(Refused, match="holds rules of faults already"):
-        find()
-    find_faults = scripts.place.faults
-    find_faults.unlink()
-    state = load(scripts.place)
+    with OwnStack.claimed() as stack:
+        assert stack.process("a") is not None
+        assert stack.absent(Schedule(seed=1, minutes=1, faults=faults)) == {"b"}
+    here.place.faults.write_text("{}")
+    assert refusal() == "FaultsInPlace"
+    here.place.faults.unlink()
+    state = load(here.place)
     assert state is not None
-    save(scripts.place, state.model_copy(update={"root": Path("/elsewhere")}))
-    with pytest.raises(Refused, match="no embedded stack of this project"):
-        find()
+    save(here.place, state.model_copy(update={"root": Path("/elsewhere")}))
+    assert refusal() == "NoEmbeddedStack"
+
+
+OTHER = """
+import os, signal
+from mesh_workers import app
+from sagamesh.chaos.effects import Effects
+from sagamesh.chaos.stack import OwnStack
+with OwnStack.claimed() as stack, Effects(app, stack, seed=1):
+    stack.faults.write_text("{}")
+    print(flush=True)
+    signal.pause()
+"""
+
+
+def test_there_is_one_game_day_at_a_time(here: ScriptStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.up([("a", "pool", "plain")])
+    with subprocess.Popen([sys.executable, "-c", OTHER], stdout=subprocess.PIPE, cwd=here.folder) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"\n"
+        with pytest.MonkeyPatch.context() as impatient:
+            impatient.setattr("sagamesh.chaos.turn._WITHIN", 0.0)
+            # Not the other one's file of rules: removing that is what must not be advised.
+            with pytest.raises(Refused, match=f"another .* is under way .*process {other.pid}"), OwnStack.claimed():
+                pass
+        assert here.place.faults.exists()
+        other.kill()
+        monkeypatch.setattr("sagamesh.chaos.turn._WITHIN", 30.0)
+        # The next one has it only when the guardian has set everything right.
+        with OwnStack.claimed() as stack:
+            assert not stack.faults.exists()
+    with OwnStack.claimed():
+        pass

@@ -45,6 +45,8 @@ class Effects:
             [sys.executable, "-I", "-S", str(Path(guardian.__file__)), str(self._stack.faults)],
             stdin=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C in the terminal is not for it
+            # Should this process be killed, the next game day waits until these rules are removed.
+            pass_fds=() if self._stack.turn is None else (self._stack.turn,),
         )
         return self
 

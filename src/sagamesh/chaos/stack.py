@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sagamesh.app import App, project_root
 from sagamesh.chaos.schedule import Schedule, Targets
+from sagamesh.chaos.turn import turn
 from sagamesh.errors import DefinitionError, Refused
 from sagamesh.faults import VARIABLE
 from sagamesh.load.check import pool_environment
@@ -43,18 +45,24 @@ def targets_of(app: App, *, inline: bool = False) -> Targets:
 
 @dataclass(frozen=True, slots=True)
 class OwnStack:
-    """A running embedded stack: what its supervisor wrote down, and the environment of its pools."""
+    """A running embedded stack: what its supervisor wrote down, and the environment of its pools.
+
+    - `turn`: the descriptor that keeps other game days from it; None where nothing does.
+    """
 
     place: Place
     state: StackState
     environment: Mapping[str, str]
+    turn: int | None = None
 
     @classmethod
-    def find(cls) -> Self:
-        """The stack of the project around the current folder.
+    @contextmanager
+    def claimed(cls) -> Iterator[Self]:
+        """The stack of the project around the current folder, with no other game day on it until the block ends.
 
         Raises:
-            Refused: `NoEmbeddedStack` when none is ready; `FaultsInPlace` when somebody's rules of faults are in force.
+            Refused: `NoEmbeddedStack` when none is ready; `AnotherGameDay` while there is one; `FaultsInPlace` when
+                somebody's rules of faults are in force.
         """
         place = Place.of(project_root())
         state = load(place)
@@ -64,13 +72,14 @@ class OwnStack:
                 f"no embedded stack of this project is ready in {place.folder}, and chaos touches nothing else. "
                 "Start it with `sagamesh up --detach`",
             )
-        found = cls(place, state, pool_environment(state))
-        if found.faults.exists():
-            raise Refused(
-                "FaultsInPlace",
-                f"{found.faults} holds rules of faults already, and chaos writes its own there; remove it first",
-            )
-        return found
+        with turn(place.folder) as descriptor:
+            found = cls(place, state, pool_environment(state), descriptor)
+            if found.faults.exists():
+                raise Refused(
+                    "FaultsInPlace",
+                    f"{found.faults} holds rules of faults already, and chaos writes its own there; remove it first",
+                )
+            yield found
 
     @property
     def faults(self) -> Path:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sagamesh.app import App
     from sagamesh.chaos import Fault, Kind, Schedule
     from sagamesh.chaos.gameday import Outcome
+    from sagamesh.chaos.stack import OwnStack
     from sagamesh.load import Deck, Pace
 
 __all__ = ["register"]
@@ -60,6 +61,7 @@ def chaos(
     it pauses goes on and what it injects ends, however it ends itself.
     """
     from sagamesh.app import load_app
+    from sagamesh.chaos.stack import OwnStack
     from sagamesh.load import Deck, Pace, read_mix
     from sagamesh.task import check_task_id
 
@@ -73,9 +75,10 @@ def chaos(
         _print_plan(schedule, json=json)
         return
     prefix = check_task_id(f"chaos-{secrets.token_hex(3)}" if id_prefix is None else id_prefix)
-    outcome = output.run(
-        _run(app, schedule, deck, pace, replay=replay, prefix=prefix, within=recovery, timeout=timeout)
-    )
+    with OwnStack.claimed() as stack:
+        outcome = output.run(
+            _run(app, stack, schedule, deck, pace, replay=replay, prefix=prefix, within=recovery, timeout=timeout)
+        )
     if json:
         output.print_json({**_document(outcome), "right": outcome.right})
     else:
@@ -114,6 +117,7 @@ def _schedule(app: App, *, seed: int | None, minutes: float, kinds: str, replay:
 
 async def _run(
     app: App,
+    stack: OwnStack,
     schedule: Schedule,
     deck: Deck,
     pace: Pace,
@@ -125,11 +129,9 @@ async def _run(
 ) -> Outcome:
     from sagamesh.chaos.gameday import GameDay
     from sagamesh.chaos.saved import save_schedule
-    from sagamesh.chaos.stack import OwnStack
     from sagamesh.errors import Refused
     from sagamesh.load import Generator, Record, Sender
 
-    stack = OwnStack.find()
     client = await output.connect(app)
     address = client.temporal.service_client.config.target_host
     if address != stack.state.address:
