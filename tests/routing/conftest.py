@@ -124,7 +124,7 @@ async def eventually_backlog(depots: Depots, queue: str, count: int) -> None:
 
 
 async def set_rate(depots: Depots, queue: str, rate: float | None) -> None:
-    """Set a queue's own rate, as a breaker does, and wait until the server says so."""
+    """Set a queue's own rate, as an operator does, and wait until the server says so."""
     request = UpdateTaskQueueConfigRequest(
         namespace=depots.temporal.namespace,
         identity="test",

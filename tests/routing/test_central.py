@@ -108,8 +108,7 @@ async def test_while_all_are_busy_it_waits_in_line(depots: Depots) -> None:
     assert result.decision.considered[0].figures.backlog == 0
 
 
-async def test_a_held_queue_gets_nothing(depots: Depots) -> None:
-    """As an open breaker holds it: through the queue's own rate."""
+async def test_a_queue_that_an_operator_has_stopped_gets_nothing(depots: Depots) -> None:
     async with served(depots.temporal, depots.pool(US)):
         await set_rate(depots, "depot.us", 0)
         try:

@@ -82,6 +82,13 @@ REFUSED = [
         ["Held: its queue is held, as by an open breaker"],
     ),
     (
+        "half-open, and somebody waits there",
+        need(),
+        candidate(),
+        Figures(workers=1, backlog=1, probe_seconds=5),
+        ["Held: its breaker is half-open, and tries the calls that wait there already"],
+    ),
+    (
         "busy",
         need(most_waiting=2),
         candidate(),
@@ -198,6 +205,19 @@ def test_equals_are_shared_out_by_the_task() -> None:
     assert first == [chosen(task) for task in range(200)]
 
 
+def test_who_is_half_open_gets_a_probe_where_it_is_the_best_and_is_no_second_choice() -> None:
+    half_open = Figures(workers=1, probe_seconds=5)
+    decision = decide(
+        need(zones=["eu", "us"]), [candidate("a.eu"), candidate("a.us")], {"a.eu": half_open, "a.us": ALIVE}
+    )
+    assert [who.queue for who in decision.ranked] == ["a.eu", "a.us"]
+    decision = decide(
+        need(zones=["us", "eu"]), [candidate("a.eu"), candidate("a.us")], {"a.eu": half_open, "a.us": ALIVE}
+    )
+    assert [who.queue for who in decision.ranked] == ["a.us"]
+    assert reasons(decision, "a.eu") == ["Held: its breaker is half-open, and another is before it"]
+
+
 tags = st.lists(st.sampled_from(["cold", "big", "old", "new"]), max_size=3, unique=True)
 zones = st.lists(st.sampled_from(["eu", "us", "asia"]), max_size=3, unique=True)
 figures = st.builds(
@@ -206,6 +226,7 @@ figures = st.builds(
     backlog=st.integers(0, 9),
     oldest_seconds=st.sampled_from([0.0, 1.0, 9.0]),
     held=st.booleans(),
+    probe_seconds=st.sampled_from([0.0, 0.0, 5.0]),
 )
 
 
@@ -263,6 +284,7 @@ def test_whatever_the_mesh(asked: Need, mesh: list[tuple[Candidate, Figures]], s
         assert set(who.scopes) <= set(asked.scopes)
         assert stood[who.queue].workers
         assert not stood[who.queue].held
+        assert not stood[who.queue].probe_seconds or (who == decision.chosen and not stood[who.queue].backlog)
 
     # The order in which candidates are named says nothing.
     shuffled = [who for who, _ in mesh]

@@ -36,7 +36,8 @@ class Figures(Message):
       None for never.
     - `backlog`: calls that wait; `oldest_seconds`: for how long the first of them.
     - `dispatched`: calls handed out a second.
-    - `held`: the queue was told to hand out nothing, as an open breaker does.
+    - `held`: the queue is closed to new calls, by an open breaker or a rate of 0.
+    - `probe_seconds`: from one probe to the next while a breaker of the queue is half-open; 0 while none is.
     """
 
     workers: int = 0
@@ -45,6 +46,7 @@ class Figures(Message):
     oldest_seconds: float = 0.0
     dispatched: float = 0.0
     held: bool = False
+    probe_seconds: float = 0.0
 
     @property
     def waiting(self) -> float:

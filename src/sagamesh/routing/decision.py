@@ -95,8 +95,9 @@ def decide(
 
     Refused is who does not meet the need, is not allowed, or cannot take calls now. The others are ranked: nearest
     zone first, then more of the preferred tags, then fewer calls that wait for each worker, then the shorter wait of
-    the oldest. Whoever is alike in all this is told apart by a digest of `salt` and queue, so that tasks (whose ids
-    are the salt) spread over equals, and the same task always decides alike.
+    the oldest. Whose breaker is half-open may come first, as a probe, where no call waits there yet to be one; it is
+    nobody's second choice. Whoever is alike in all this is told apart by a digest of `salt` and queue, so that tasks
+    (whose ids are the salt) spread over equals, and the same task always decides alike.
 
     - `figures`: by queue; a queue without figures has nobody alive.
     - `refusals`: by queue, what else speaks against it.
@@ -110,6 +111,12 @@ def decide(
         each = Considered(candidate=candidate, figures=known, refusals=against)
         (refused if against else kept).append(each)
     kept.sort(key=lambda each: _place(need, each, salt))
+    for each in kept[1:]:
+        if each.figures.probe_seconds:
+            # Its probes are few, and an offer that is not taken up would use up one.
+            second = Refusal(reason=Reason.HELD, why="its breaker is half-open, and another is before it")
+            refused.append(each.model_copy(update={"refusals": (second,)}))
+    kept = [each for n, each in enumerate(kept) if not n or not each.figures.probe_seconds]
     refused.sort(key=lambda each: each.candidate.queue)
     ranked = (
         each.model_copy(update={"rank": n, "behind": _behind(need, kept[0], each)}) for n, each in enumerate(kept, 1)
@@ -146,6 +153,9 @@ def _unable(need: Need, figures: Figures) -> list[Refusal]:
         found.append(Refusal(reason=Reason.NOBODY_ALIVE, why=last))
     if figures.held:
         found.append(Refusal(reason=Reason.HELD, why="its queue is held, as by an open breaker"))
+    elif figures.probe_seconds and figures.backlog:
+        why = "its breaker is half-open, and tries the calls that wait there already"
+        found.append(Refusal(reason=Reason.HELD, why=why))
     if figures.workers and need.most_waiting is not None and figures.waiting > need.most_waiting:
         why = f"{figures.waiting:g} calls wait for each worker, allowed are {need.most_waiting}"
         found.append(Refusal(reason=Reason.BUSY, why=why))

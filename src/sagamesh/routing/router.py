@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -44,6 +46,8 @@ class Router:
     def __init__(self, client: Client, mesh: Mesh) -> None:
         self._client = client
         self._mesh = mesh
+        self._probed: dict[str, float] = {}
+        """By queue whose breaker is half-open, when a call was last sent there, by the monotonic clock."""
 
     @property
     def activities(self) -> list[Callable[..., Any]]:
@@ -83,14 +87,23 @@ class Router:
     ) -> Decision:
         info = activity.info()
         figures = await survey(self._client, [capability.queue for _, capability in found])
+        now = time.monotonic()
+        told = {queue: list(refusals) for queue, refusals in (against or {}).items()}
+        for queue, stood in figures.items():
+            # The server's figures do not show it yet, and many calls may be routed until they do.
+            if stood.probe_seconds and now - self._probed.get(queue, -math.inf) < stood.probe_seconds:
+                why = "its breaker is half-open, and was sent a call to try just now"
+                told.setdefault(queue, []).append(Refusal(reason=Reason.HELD, why=why))
         decision = decide(
             request.need,
             [candidate_of(agent, capability) for agent, capability in found],
             figures,
             salt=info.workflow_id or "",
-            refusals=against,
+            refusals=told,
         )
         if decision.chosen is not None:
+            if figures[decision.chosen.queue].probe_seconds:
+                self._probed[decision.chosen.queue] = now
             return decision
         waited = datetime.now(UTC) - info.scheduled_time
         left = timedelta(seconds=request.wait_seconds) - waited

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from temporalio.client import Client
 
 from sagamesh.agent import Agent
+from sagamesh.breaker.fleet import Phase
+from sagamesh.breaker.notice import Notice
 from sagamesh.capability import Capability
 from sagamesh.discovery import QueueState, describe_queue
 from sagamesh.errors import UnknownName
@@ -18,6 +20,9 @@ from sagamesh.presence import with_presence
 from sagamesh.routing.candidate import Candidate, Figures
 
 __all__ = ["candidate_of", "figures_of", "offering", "survey"]
+
+_LATE: Final = timedelta(seconds=10)
+"""So late may a breaker's keeper be in making it half-open; clocks may differ, too."""
 
 
 def offering(mesh: Mesh, capability: str) -> list[tuple[Agent, Capability[Any, Any]]]:
@@ -66,11 +71,25 @@ async def survey(client: Client, queues: Iterable[str]) -> dict[str, Figures]:
 
 def figures_of(state: QueueState, now: datetime) -> Figures:
     """The part of a queue's state that a decision goes by."""
+    rate = None if state.limit is None else state.limit.rate
+    held = rate == 0 or any(_shut(breaker, now) for breaker in state.breakers)
     return Figures(
         workers=len(state.workers),
         last_seen_seconds=None if state.last_seen is None else round((now - state.last_seen).total_seconds(), 1),
         backlog=state.backlog,
         oldest_seconds=round(state.oldest.total_seconds(), 1),
         dispatched=state.dispatched,
-        held=state.limit is not None and state.limit.rate == 0,
+        held=held,
+        probe_seconds=round(1 / rate, 3) if state.breakers and rate and not held else 0.0,
+    )
+
+
+def _shut(breaker: Notice, now: datetime) -> bool:
+    """Whether a breaker wants no call yet.
+
+    One that is open beyond its recovery has lost its keeper: a call then comes through once a recovery, and that is
+    how it is found out that all is well again.
+    """
+    return breaker.state == Phase.FORCED or (
+        breaker.state == Phase.OPEN and (breaker.until is None or now < breaker.until + _LATE)
     )
