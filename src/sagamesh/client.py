@@ -86,7 +86,8 @@ class Client:
     ) -> TaskHandle[Out]:
         """Start a task, or find the one that was started with this id and the same input.
 
-        - `id`: names the task, and through it every effect; 1 to 200 letters, digits and `. _ : @ + -`.
+        - `id`: names the task, and through it every effect; 1 to 200 letters, digits and `. _ : @ + -`, not
+          beginning with `sagamesh.`.
         - `priority`: 1 (first) to 5 (last), for the task and all its calls; None for what its contract says.
         - `weight`: its tenant's share against the others', 0.001 to 1000; None for what its contract says.
         - `inline`: on the process that hosts the task and its agents together (see `sagamesh.inline`); there must be

@@ -19,7 +19,7 @@ from sagamesh.reply import OVERDUE, reply
 from sagamesh.routing.explanation import Explanation
 from sagamesh.routing.history import load_explanations
 from sagamesh.status import ApprovalStatus, Decision, OperatorDecision, TaskStatus
-from sagamesh.task import Out
+from sagamesh.task import Out, check_no_part
 from sagamesh.timeline import Timeline, load_timeline
 
 __all__ = ["TaskHandle"]
@@ -98,18 +98,22 @@ class TaskHandle(Generic[Out]):
 
         Raises:
             TaskNotFound, ServerUnreachable: as they say.
+            InvalidInput: when the id is not a task's, but one of the framework's own workflows.
             Refused: `NoAnswer` when no worker answers in time, `NoStatus` when the task is of a kind that has none.
         """
+        check_no_part(self.id)
         return await self._ask(self._query())
 
     async def cancel(self, *, reason: str = "") -> TaskStatus:
         """Ask the task to stop and undo what it did. Returns its status right after; compensation goes on.
 
         Raises:
+            InvalidInput: when the id is not a task's, but one of the framework's own workflows.
             Refused: `PastPointOfNoReturn` when it can only complete, `AlreadyEnded` when it has ended; `NoAnswer` when
                 no worker answers in time: the request is kept, and counts as soon as one does.
             TaskNotFound, ServerUnreachable: as they say.
         """
+        check_no_part(self.id)
         described = await self._ask(self._temporal.describe())
         if described.status is not temporal.WorkflowExecutionStatus.RUNNING:
             raise _ended(described)
@@ -134,7 +138,8 @@ class TaskHandle(Generic[Out]):
         Raises:
             Refused: `NotAwaitingApproval` or `AlreadyDecided`; `AlreadyEnded` when the task has ended; `NoAnswer` when
                 no worker answers in time.
-            InvalidInput: without a name, or with a reason that is too long.
+            InvalidInput: without a name, or with a reason that is too long; when the id is not a task's, but one of the
+                framework's own workflows.
             TaskNotFound, ServerUnreachable: as they say.
         """
         return await self._update("approve", _decision(by, reason), ApprovalStatus)
@@ -151,6 +156,7 @@ class TaskHandle(Generic[Out]):
         """Decide about a step whose undo failed, or that failed after the pivot.
 
         Raises:
+            InvalidInput: when the id is not a task's, but one of the framework's own workflows.
             Refused: `NoDecisionNeeded`, `ReasonNeeded`, `ResultNeeded` or `InvalidResult`; `AlreadyEnded` and
                 `NoAnswer` as for `approve`.
             TaskNotFound, ServerUnreachable: as they say.
@@ -171,6 +177,7 @@ class TaskHandle(Generic[Out]):
         return status
 
     async def _update(self, name: str, arg: BaseModel, returns: type[T]) -> T:
+        check_no_part(self.id)
         update = self._temporal.execute_update(name, arg, result_type=returns, rpc_timeout=_ANSWER)
         try:
             return await self._ask(update)

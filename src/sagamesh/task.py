@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel
 from temporalio.common import SearchAttributePair
@@ -18,7 +18,7 @@ from sagamesh.limits.precedence import Precedence, priority_problem, weight_prob
 from sagamesh.message import check_models
 from sagamesh.status import Stage
 
-__all__ = ["Task", "check_task_id"]
+__all__ = ["Task", "check_id", "check_no_part", "check_task_id"]
 
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out", bound=BaseModel)
@@ -26,6 +26,13 @@ Out = TypeVar("Out", bound=BaseModel)
 # A task's id becomes part of idempotency keys, Message-IDs, URLs and file names.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
 _LONGEST_ID = 200
+
+# The framework finds the keepers of breakers and locks by such ids: whatever else had one would take their place.
+_RESERVED: Final = "sagamesh."
+_INSTEAD: Final = {
+    "sagamesh.breaker:": "`sagamesh breaker` opens and closes breakers",
+    "sagamesh.lock:": "`sagamesh locks` shows the task that holds it, and that one can be cancelled",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,10 +108,39 @@ def check_task_id(task_id: str) -> str:
     """Return the id, or refuse it.
 
     Raises:
+        InvalidInput: unless it is 1 to 200 letters, digits and `. _ : @ + -`, and begins with a letter or digit; and
+            when it begins with `sagamesh.`, as the framework's own workflows do.
+    """
+    if not check_id(task_id).startswith(_RESERVED):
+        return task_id
+    problem = f"{_shown(task_id)} must not begin with {_RESERVED!r}: these are the framework's own workflows"
+    raise InvalidInput("the task", [FieldProblem(field="id", problem=problem)])
+
+
+def check_id(workflow_id: str) -> str:
+    """Return the id of a task or of one of the framework's own workflows, or refuse it.
+
+    Raises:
         InvalidInput: unless it is 1 to 200 letters, digits and `. _ : @ + -`, and begins with a letter or digit.
     """
-    if _ID.fullmatch(task_id) and len(task_id) <= _LONGEST_ID:
-        return task_id
-    shown = task_id if len(task_id) <= 60 else task_id[:57] + "..."
-    problem = f"{shown!r} must be 1 to {_LONGEST_ID} letters, digits or . _ : @ + - and begin with a letter or digit"
-    raise InvalidInput("the task", [FieldProblem(field="id", problem=problem)])
+    if _ID.fullmatch(workflow_id) and len(workflow_id) <= _LONGEST_ID:
+        return workflow_id
+    rule = f"must be 1 to {_LONGEST_ID} letters, digits or . _ : @ + - and begin with a letter or digit"
+    raise InvalidInput("the task", [FieldProblem(field="id", problem=f"{_shown(workflow_id)} {rule}")])
+
+
+def check_no_part(workflow_id: str) -> None:
+    """Refuse a request to a workflow that is no task but a part of the framework.
+
+    Raises:
+        InvalidInput: when the id begins with `sagamesh.`.
+    """
+    if not workflow_id.startswith(_RESERVED):
+        return
+    instead = next((f": {hint}" for start, hint in _INSTEAD.items() if workflow_id.startswith(start)), "")
+    problem = f"{_shown(workflow_id)} is no task but a part of the framework{instead}"
+    raise InvalidInput("the request", [FieldProblem(field="id", problem=problem)])
+
+
+def _shown(workflow_id: str) -> str:
+    return repr(workflow_id if len(workflow_id) <= 60 else workflow_id[:57] + "...")

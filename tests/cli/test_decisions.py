@@ -200,3 +200,8 @@ class TestCancel:
         ran = sagamesh("cancel", "never-was")
         assert ran.code == 2
         assert "no task has the id never-was" in ran.err
+
+    def test_a_part_of_the_framework_is_left_alone(self, sagamesh: CommandLine) -> None:
+        ran = sagamesh("cancel", "sagamesh.breaker:payment")
+        assert (ran.code, ran.out) == (2, "")
+        assert "is no task but a part of the framework: `sagamesh breaker` opens and closes breakers" in ran.err

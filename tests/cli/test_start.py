@@ -201,6 +201,7 @@ def test_wrong_input_is_refused_before_anything_is_sent(alone: CommandLine, body
         (("start", "Order", "--input", "big.json"), "big.json has 5,242,880 bytes; at most"),
         (("start", "Order", "--input", "order.json", "--id", "a b"), "id: 'a b' must be 1 to 200 letters"),
         (("start", "Order", "--input", "order.json", "--id", ""), "id: '' must be 1 to 200 letters"),
+        (("start", "Order", "--input", "order.json", "--id", "sagamesh.lock:x"), "must not begin with 'sagamesh.'"),
         (("start", "Order", "--input", "order.json", "--priority", "6"), "--priority"),
         (("start", "Order", "--input", "order.json", "--priority", "high"), "--priority"),
         (("start", "Order"), "--input"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from temporalio import client as temporal
+from temporalio.api.enums.v1 import EventType
 from temporalio.service import RetryConfig
 
 from mesh_agents import payment
@@ -24,7 +25,7 @@ from sagamesh.errors import (
     TaskFailed,
     TaskNotFound,
 )
-from sagamesh.status import Stage
+from sagamesh.status import OperatorDecision, Stage
 from tests.support import deeds, flows, questions
 from tests.support.deeds import Plan
 from tests.support.engine import Engine, eventually
@@ -176,6 +177,42 @@ async def test_a_status_of_a_task_that_has_none(cached_engine: Engine) -> None:
         await handle.status()
 
     assert refused.value.reason == "NoStatus"
+
+
+async def test_the_frameworks_own_workflows_are_no_tasks(cached_engine: Engine) -> None:
+    """Refused before any effect: a keeper that is asked to stop would leave its queue held, or its lock to two."""
+    part = f"sagamesh.lock:{cached_engine.new_id()}"
+    keeper = await cached_engine.temporal.start_workflow("Keeper", id=part, task_queue="nobody-hosts-this")
+    handle = cached_engine.client.find(part)
+    decision = OperatorDecision(step="pay", action="retry", by="ann")
+
+    for ask in (
+        lambda: handle.cancel(),
+        lambda: handle.approve(by="ann"),
+        lambda: handle.reject(by="ann"),
+        lambda: handle.operator(decision),
+        lambda: handle.status(),
+    ):
+        with pytest.raises(InvalidInput, match=r"no task but a part of the framework: `sagamesh locks` shows"):
+            await ask()
+    for supervised in (False, True):
+        with pytest.raises(InvalidInput, match=r"must not begin with 'sagamesh\.'"):
+            await cached_engine.client.start(order, order_request(), id=part, supervised=supervised)
+
+    events = [event.event_type async for event in keeper.fetch_history_events()]
+    assert events == [EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED]
+    await keeper.terminate()
+
+
+async def test_a_foreign_client_cannot_take_the_id_of_a_keeper(cached_engine: Engine) -> None:
+    """It may start what it wants; a task refuses itself."""
+    part = f"sagamesh.breaker:{cached_engine.new_id()}"
+    await cached_engine.temporal.start_workflow("Order", order_request(), id=part, task_queue=order.queue)
+
+    with pytest.raises(TaskFailed, match="must not begin with") as failed:
+        await cached_engine.client.find(part).result()
+
+    assert failed.value.failure.type == "InvalidInput"
 
 
 async def test_the_list(cached_engine: Engine) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mesh_agents.order import order
 from sagamesh import Agent, Message, Task
 from sagamesh.errors import DefinitionError, InvalidInput
-from sagamesh.task import check_task_id
+from sagamesh.task import check_id, check_no_part, check_task_id
 from tests.support.orders import order_request
 
 ALLOWED = string.ascii_letters + string.digits + "._:@+-"
@@ -55,6 +55,21 @@ def test_ids_that_would_break_a_key_a_url_or_a_file_name(task_id: str) -> None:
         check_task_id(task_id)
 
     assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("part", ["sagamesh.breaker:payment", "sagamesh.lock:stock", "sagamesh.x", "sagamesh."])
+def test_ids_of_the_frameworks_own_workflows(part: str) -> None:
+    with pytest.raises(InvalidInput, match=r"must not begin with 'sagamesh\.'"):
+        check_task_id(part)
+    with pytest.raises(InvalidInput, match="is no task but a part of the framework"):
+        check_no_part(part)
+    assert check_id(part) == part
+
+
+@pytest.mark.parametrize("task_id", ["sagamesh", "sagamesh-1", "o.sagamesh.lock:x", "order-1.supervisor"])
+def test_ids_that_look_like_them_only(task_id: str) -> None:
+    assert check_task_id(task_id) == task_id
+    check_no_part(task_id)
 
 
 def test_how_a_task_begins_to_be_findable() -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from sagamesh import Client
 from sagamesh.cli.main import execute
+from sagamesh.errors import Refused
 from sagamesh.locks.look import look
+from sagamesh.locks.messages import lock_id
 from tests.locks import tasks
 from tests.locks.tasks import Turn
 from tests.locks.test_lock import held_by, new, start, waits
@@ -41,4 +43,18 @@ async def test_who_holds_and_who_waits(
     assert "The lock nobody is not in use." in shown
     await holder.cancel()
     await waiter.result()
+    assert await look(contended.temporal, name) == []
+
+
+async def test_something_else_has_taken_the_id_of_a_lock(
+    contended: Client, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = new("taken")
+    foreign = await contended.temporal.start_workflow("Stranger", id=lock_id(name), task_queue="nobody-hosts-this")
+    with pytest.raises(Refused, match=f"a workflow of type Stranger has taken its id, {lock_id(name)}"):
+        await look(contended.temporal, name)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", contended.temporal.service_client.config.target_host)
+    assert await asyncio.to_thread(execute, ["locks", name]) == 1
+    assert "Traceback" not in capfd.readouterr().err
+    await foreign.terminate()
     assert await look(contended.temporal, name) == []

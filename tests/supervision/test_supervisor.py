@@ -324,3 +324,11 @@ async def test_an_id_that_another_task_has(supervised: Supervised) -> None:
     await plain.result()
     described = await supervised.client.temporal.get_workflow_handle(task_id).describe()
     assert described.status is WorkflowExecutionStatus.COMPLETED
+
+
+async def test_an_id_that_leaves_the_supervisor_none(supervised: Supervised) -> None:
+    task_id = supervised.new_id()
+    plain = await supervised.client.start(shop.buy, Wanted(), id=f"{task_id}.supervisor")
+    with pytest.raises(TaskConflict, match=f"{task_id}.supervisor, which belongs to a task of type"):
+        await supervised.begin(task_id, Wanted())
+    await plain.result()

@@ -36,11 +36,11 @@ def audit(
     """
     from sagamesh.app import load_app
     from sagamesh.audit import audit_all, audit_task
-    from sagamesh.task import check_task_id
+    from sagamesh.task import check_id
 
     app = load_app()
     if id is not None:
-        check_task_id(id)
+        check_id(id)
     after = None if since is None else since.replace(tzinfo=UTC)
 
     async def ask() -> Found:

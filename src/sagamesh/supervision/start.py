@@ -11,7 +11,7 @@ from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy, W
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from sagamesh.errors import InvalidInput, Refused
+from sagamesh.errors import InvalidInput, Refused, TaskConflict
 from sagamesh.failure import FieldProblem
 from sagamesh.reply import reply
 from sagamesh.supervision.messages import SUPERVISOR, Supervised, supervisor_id
@@ -43,6 +43,7 @@ async def start_supervised(
 
     Raises:
         InvalidInput: for an id that leaves no room for the supervisor's, or an input that is too large.
+        TaskConflict: when the supervisor's id belongs to something else.
         Refused: `NoAnswer` when no process that hosts tasks is up; the task begins as soon as one is.
         ServerUnreachable: when the server does not answer.
     """
@@ -77,8 +78,15 @@ async def start_supervised(
             ),
         )
     except WorkflowAlreadyStartedError:
+        first: WorkflowHandle[Any, Any] = client.get_workflow_handle(supervisor_id(task_id))
+        kind = (await reply(client, first.describe())).workflow_type
+        if kind != SUPERVISOR:
+            raise TaskConflict(
+                f"the supervisor of {task_id} would have the id {first.id}, which belongs to a task of type {kind}; "
+                "use a new id"
+            ) from None
         # Somebody was first, perhaps with another input: once it has begun the caller finds out, as for any id.
-        await _begun(client, task_id, client.get_workflow_handle(supervisor_id(task_id)))
+        await _begun(client, task_id, first)
         return None
     except ApplicationError as error:  # the converter's: PayloadTooLarge
         raise InvalidInput(f"the input of {task.name}", [FieldProblem(field="", problem=error.message)]) from None
