@@ -89,6 +89,16 @@ def test_a_wrong_mix_is_refused_by_entry_and_field(alone: CommandLine) -> None:
         assert "the mix, entry 'odd' is not valid: entries[1].input.total: 13.00 does not match" in ran.err
 
 
+def test_alternatives_that_do_not_go_together_are_refused_before_anything_is_sent(alone: CommandLine) -> None:
+    line = {"sku": "book", "quantity": 1, "unit_price": "{one of:12.50|10.00}"}
+    torn = {"name": "torn", "input": order(lines=[line], total="{one of:12.50|10.00}")}
+    for arguments in (("load", "Order", "--count", "50"), ("load", "Order", "--duration", "5"), ("chaos", "Order")):
+        ran = alone(*arguments, "--seed", "1", "--mix", mix(alone.folder, GOOD, torn))
+        assert (ran.code, ran.out) == (2, "")
+        assert "the mix, entry 'torn', task " in ran.err
+        assert "entries[1].input.total: 1" in ran.err
+
+
 def test_without_a_server(alone: CommandLine) -> None:
     assert alone("load", "Order", "--mix", mix(alone.folder, GOOD)).code == 3
 

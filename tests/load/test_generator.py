@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from sagamesh.errors import TaskConflict
 from sagamesh.load import Deck, Generator, Mix, Pace, Record, Sender
 from tests.support.engine import Engine
 from tests.support.wobble import Wobble, Wobbled, Wobbler, wobble
@@ -86,9 +85,23 @@ async def test_a_task_without_an_end_is_given_up_and_not_proved(cached_engine: E
     assert (again.tally.found, len(again.tally.latencies), again.tally.wrong) == (2, 0, 0)
 
     other, record = generator(cached_engine, Pace(count=2), kinds=[{"name": "b", "input": {"size": 9}}], prefix=prefix)
-    with pytest.raises(TaskConflict, match=f"id {prefix}-[01] belongs to an earlier Wobbly"):
-        await other.run()
+    await other.run()
+    assert other.tally.outcomes == {("b", "NotSent"): 2}
+    assert f"id {prefix}-0 belongs to an earlier Wobbly" in "".join(map(str, other.tally.mismatches))
+    assert (len(record), len(other.tally.latencies), other.tally.wrong) == (0, 0, 2)
     record.__exit__()
+
+
+async def test_what_cannot_be_sent_is_wrong_and_ends_nothing(cached_engine: Engine) -> None:
+    # From its eleventh task on the text is longer than the task takes.
+    kinds = [{"name": "growing", "input": {"text": "x" * 19 + "{n}"}}]
+    load, record = generator(cached_engine, Pace(count=13, concurrency=1), kinds=kinds)
+    async with Wobbler().serving(cached_engine.temporal):
+        await load.run()
+    assert load.tally.outcomes == {("growing", "completed"): 10, ("growing", "NotSent"): 3}
+    assert (load.tally.sent, load.tally.running, load.tally.wrong, len(record)) == (13, 0, 3, 10)
+    record.__exit__()
+    assert "entry 'growing', task 10 is not valid: entries[0].input.text: " in str(load.tally.mismatches[0])
 
 
 async def test_it_stops_in_order(cached_engine: Engine) -> None:

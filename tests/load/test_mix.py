@@ -100,6 +100,10 @@ def test_what_is_done_to_a_task_is_drawn_with_it(tmp_path: Path) -> None:
             '{"entries": [{"name": "a", "input": {}}, {"name": "a", "input": {}}]}',
             r"entries\[1\]\.name: 'a' is the name",
         ),
+        (
+            '{"entries": [{"name": "a", "input": {}, "weight": 1e308}, {"name": "b", "input": {}, "weight": 1e308}]}',
+            "entries: the weights add up to more",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
@@ -128,6 +132,18 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_an_input_that_the_task_does_not_take(input: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):
         Deck(mix({}, input), wobble, 1)
+
+
+def test_what_will_be_drawn_can_be_tried_before() -> None:
+    # Each alternative is right for itself, and both long ones together are too long.
+    deck = Deck(mix({"text": "{one of:a|bbbbbbbbbbbb}{one of:bbbbbbbbbbbb|a}"}), wobble, 1)
+    with pytest.raises(
+        InvalidInput, match=r"entry 'kind 0', task (\d+) is not valid: entries\[0\]\.input\.text"
+    ) as refused:
+        deck.rehearse(range(40))
+    [first] = map(int, re.findall(r"task (\d+)", str(refused.value)))
+    deck.rehearse(range(first))
+    assert deck.entry(first).name == "kind 0"
 
 
 def test_inputs_are_read_as_json() -> None:

@@ -22,11 +22,8 @@ from sagamesh.load.tally import Tally
 
 __all__ = ["PROBES", "Done", "GameDay", "Outcome"]
 
-PROBES: Final = 10
-"""Fresh tasks after the last fault: each must reach its right end."""
-
-_FIRST_PROBE: Final = 1_000_000_000
-"""Number of the first probe in the deck; no load gets there."""
+PROBES: Final = range(1_000_000_000, 1_000_000_010)
+"""Numbers in the deck of the fresh tasks after the last fault: each must reach its right end. No load gets there."""
 
 _STACK_BACK: Final = 60.0
 """Seconds within which every part must be ready again before the books are read."""
@@ -106,7 +103,7 @@ class GameDay:
         """The whole day.
 
         Raises:
-            InvalidInput, TaskConflict, Refused: when the server takes no such task.
+            Refused: `MissingSearchAttributes` when the server takes no tasks at all.
         """
         with Effects(self._app, self._stack, seed=self._schedule.seed) as effects:
             load = asyncio.create_task(self._generator.run())
@@ -139,8 +136,8 @@ class GameDay:
             ),
             recovery=recovery,
             within=self._within,
-            probes=PROBES - probes.wrong,
-            asked=PROBES,
+            probes=len(PROBES) - probes.wrong,
+            asked=len(PROBES),
             violations=tuple(wrong),
         )
 
@@ -165,18 +162,12 @@ class GameDay:
     async def _probes(self) -> Tally:
         tally = Tally()
 
-        async def one(number: int) -> None:
-            n = _FIRST_PROBE + number
-            drawn = self._deck.draw(n)
-            id = f"{self._prefix}-probe-{number}"
-            tally.begin(0.0)
-            began = time.monotonic()
-            ending = await self._sender.send(id, drawn.input, drawn.steering)
-            tally.end(id, drawn.kind, drawn.expect, ending, time.monotonic() - began)
-            if ending.ended:
-                self._record.add(id, n, ending.outcome, ending.result)
-
-        await asyncio.gather(*(one(number) for number in range(PROBES)))
+        await asyncio.gather(
+            *(
+                self._generator.send(n, f"{self._prefix}-probe-{place}", time.monotonic(), tally)
+                for place, n in enumerate(PROBES)
+            )
+        )
         return tally
 
     async def _proof(self) -> Sequence[str]:

@@ -11,7 +11,7 @@ import typer
 
 from sagamesh.cli import output
 from sagamesh.cli.arguments import MixOption, PrefixOption, TaskArgument
-from sagamesh.cli.load import interrupted_by, note, print_load, telling
+from sagamesh.cli.load import REHEARSED, interrupted_by, note, print_load, telling
 
 if TYPE_CHECKING:
     from sagamesh.app import App
@@ -61,6 +61,7 @@ def chaos(
     it pauses goes on and what it injects ends, however it ends itself.
     """
     from sagamesh.app import load_app
+    from sagamesh.chaos.gameday import PROBES
     from sagamesh.chaos.stack import OwnStack
     from sagamesh.load import Deck, Pace, read_mix
     from sagamesh.task import check_task_id
@@ -70,6 +71,7 @@ def chaos(
     read = read_mix(mix)
     schedule = _schedule(app, seed=seed, minutes=minutes, kinds=kinds, replay=replay)
     deck = Deck(read, contract, schedule.seed)
+    deck.rehearse((*range(REHEARSED), *PROBES))
     pace = Pace(rate=rate, seconds=schedule.end + _SPARE)
     if plan:
         _print_plan(schedule, json=json)

@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     from sagamesh.load import Generator, Pace, Tally
     from sagamesh.load.report import Report
 
-__all__ = ["interrupted_by", "note", "print_load", "register", "telling"]
+__all__ = ["REHEARSED", "interrupted_by", "note", "print_load", "register", "telling"]
 
 _TIMEOUT = 300.0
 _EVERY = 5.0
 """Seconds between two lines about the progress, where there is no terminal."""
 _MOST_SHOWN = 20
+
+REHEARSED = 1000
+"""So many tasks are drawn before anything is sent, where nobody knows how many there will be."""
+
+_MOST_REHEARSED = 100_000
+"""Some seconds of drawing."""
 
 
 def register(app: typer.Typer) -> None:
@@ -79,6 +85,7 @@ def load(
     )
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     deck = Deck(read_mix(mix), contract, seed)
+    deck.rehearse(range(REHEARSED if pace.count is None else min(pace.count, _MOST_REHEARSED)))
     prefix = check_task_id(f"load-{secrets.token_hex(3)}" if id_prefix is None else id_prefix)
 
     async def run() -> Report:

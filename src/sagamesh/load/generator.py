@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+from sagamesh.errors import InvalidInput
 from sagamesh.load.group import first_of
 from sagamesh.load.mix import Deck
 from sagamesh.load.pace import Pace
 from sagamesh.load.record import Record
-from sagamesh.load.sender import Sender
+from sagamesh.load.sender import NOT_SENT, Ending, Sender
 from sagamesh.load.tally import Tally
 
 __all__ = ["Generator"]
@@ -50,7 +51,7 @@ class Generator:
         """Send tasks until the pace ends or `stop` was called, and wait for those that run.
 
         Raises:
-            InvalidInput, TaskConflict, Refused: when the server takes no such task.
+            Refused: `MissingSearchAttributes` when the server takes no tasks at all.
         """
         self.began = time.monotonic()
         try:
@@ -97,14 +98,26 @@ class Generator:
         self._next += 1
         return self._next - 1
 
-    async def _one(self, n: int, meant: float) -> None:
-        drawn = self._deck.draw(n)
-        id = f"{self._prefix}-{n}"
-        self.tally.begin(time.monotonic() - meant)
+    async def send(self, n: int, id: str, meant: float, tally: Tally) -> None:
+        """Send task `n` of the deck, meant for this moment of the monotonic clock, and count and keep how it ends.
+
+        Raises:
+            Refused: `MissingSearchAttributes` when the server takes no tasks at all.
+        """
+        tally.begin(time.monotonic() - meant)
+        try:
+            drawn = self._deck.draw(n)
+        except InvalidInput as error:
+            entry = self._deck.entry(n)
+            tally.end(id, entry.name, entry.expected, Ending(NOT_SENT, message=str(error)), 0.0)
+            return
         ending = await self._sender.send(id, drawn.input, drawn.steering)
-        self.tally.end(id, drawn.kind, drawn.expect, ending, time.monotonic() - meant)
+        tally.end(id, drawn.kind, drawn.expect, ending, time.monotonic() - meant)
         if ending.ended:
             self._record.add(id, n, ending.outcome, ending.result)
+
+    async def _one(self, n: int, meant: float) -> None:
+        await self.send(n, f"{self._prefix}-{n}", meant, self.tally)
 
     async def _sleep_until(self, moment: float) -> None:
         pause = moment - time.monotonic()

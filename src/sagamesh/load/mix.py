@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -54,6 +55,11 @@ class Entry(BaseModel):
     cancel_within: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
     answer: Answer | None = None
 
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The outcomes that are right."""
+        return (self.expect,) if isinstance(self.expect, str) else self.expect
+
 
 class Mix(BaseModel):
     """The entries of a mix."""
@@ -68,6 +74,12 @@ class Mix(BaseModel):
         for n, name in enumerate(names):
             if name in names[:n]:
                 raise FieldError(f"entries[{n}].name", f"{name!r} is the name of another entry, too")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_have_a_sum(self) -> Self:
+        if sum(entry.weight for entry in self.entries) == math.inf:
+            raise FieldError("entries", "the weights add up to more than a number holds; make them smaller")
         return self
 
 
@@ -104,7 +116,8 @@ class Deck:
     """A mix for one task and seed: the same number always gives the same input, in whatever order they are drawn.
 
     Raises:
-        InvalidInput: naming entry and field, when an input that it may draw is none of the task's.
+        InvalidInput: naming entry and field, when an alternative that it may draw makes an input that is none of the
+            task's. Alternatives that do not go together show in `rehearse`.
     """
 
     def __init__(self, mix: Mix, task: Task[Any, Any], seed: int) -> None:
@@ -121,13 +134,30 @@ class Deck:
         Raises:
             InvalidInput: when its number makes an input that the task does not take.
         """
+        index, dice = self._dealt(n)
+        entry = self._entries[index]
+        input = self._input(index, n, dice.choice, which=f", task {n}")
+        cancel_after = None if entry.cancel_within is None else dice.uniform(0, entry.cancel_within)
+        return Drawn(entry.name, input, entry.expected, Steering(cancel_after, entry.answer))
+
+    def entry(self, n: int) -> Entry:
+        """What the task of this number is made from, also where no input comes of it."""
+        return self._entries[self._dealt(n)[0]]
+
+    def rehearse(self, numbers: Iterable[int]) -> None:
+        """Draw the tasks of these numbers, as they will be drawn again.
+
+        Raises:
+            InvalidInput: naming the first of them whose input the task does not take, by entry and field.
+        """
+        for n in numbers:
+            self.draw(n)
+
+    def _dealt(self, n: int) -> tuple[int, Random]:
+        """Which entry it is, and the dice with which its input is made."""
         dice = Random(f"{self.seed}:{n}")  # noqa: S311 - it must be repeatable, not secret
         [index] = dice.choices(range(len(self._entries)), cum_weights=self._weights)
-        entry = self._entries[index]
-        input = self._input(index, n, dice.choice)
-        cancel_after = None if entry.cancel_within is None else dice.uniform(0, entry.cancel_within)
-        expect = (entry.expect,) if isinstance(entry.expect, str) else entry.expect
-        return Drawn(entry.name, input, expect, Steering(cancel_after, entry.answer))
+        return index, dice
 
     def _try(self, index: int) -> None:
         """Make inputs until each alternative of each placeholder has been in one."""
@@ -145,13 +175,13 @@ class Deck:
             self._input(index, turn, pick)
             turn += 1
 
-    def _input(self, index: int, n: int, pick: Pick) -> BaseModel:
+    def _input(self, index: int, n: int, pick: Pick, *, which: str = "") -> BaseModel:
         entry, root = self._entries[index], f"entries[{index}].input"
         made = self._filled(entry.input, root, n, pick)
         try:
             model: BaseModel = self.task.takes.model_validate_json(to_json(made))
         except ValidationError as error:
-            raise InvalidInput(f"the mix, entry {entry.name!r}", field_problems(error, root=root)) from None
+            raise InvalidInput(f"the mix, entry {entry.name!r}{which}", field_problems(error, root=root)) from None
         return model
 
     def _filled(self, value: Any, path: str, n: int, pick: Pick) -> Any:

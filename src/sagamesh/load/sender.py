@@ -11,15 +11,18 @@ from pydantic import BaseModel
 from temporalio.service import RPCError
 
 from sagamesh.client import Client, TaskHandle
-from sagamesh.errors import Refused, ServerUnreachable, TaskFailed, TaskNotFound
+from sagamesh.errors import InvalidInput, Refused, ServerUnreachable, TaskConflict, TaskFailed, TaskNotFound
 from sagamesh.load.mix import COMPLETED
 from sagamesh.load.steering import UNTOUCHED, Steering, steer
 from sagamesh.task import Task
 
-__all__ = ["UNANSWERED", "Ending", "Sender"]
+__all__ = ["NOT_SENT", "UNANSWERED", "Ending", "Sender"]
 
 UNANSWERED: Final = "Unanswered"
 """The outcome of a task whose end was not heard of in time."""
+
+NOT_SENT: Final = "NotSent"
+"""The outcome of a task that there is not: its input is none, or its id belongs to another task."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 
@@ -28,9 +31,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 class Ending:
     """How a task ended.
 
-    - `outcome`: `completed`, the type of its failure, or UNANSWERED.
+    - `outcome`: `completed`, the type of its failure, UNANSWERED or NOT_SENT.
     - `result`: of a completed task.
-    - `message`: of the failure, or why there is no answer.
+    - `message`: of the failure, or why there is no answer, or no task.
     - `found`: it had been started earlier, with the same id and input.
     """
 
@@ -41,8 +44,8 @@ class Ending:
 
     @property
     def ended(self) -> bool:
-        """Whether its end is known."""
-        return self.outcome != UNANSWERED
+        """Whether there is an end, and it is known."""
+        return self.outcome not in (UNANSWERED, NOT_SENT)
 
 
 class Sender:
@@ -61,7 +64,7 @@ class Sender:
         """Start the task and wait for its end; meanwhile do to it what is wanted.
 
         Raises:
-            InvalidInput, TaskConflict, Refused: when the server takes no such task.
+            Refused: `MissingSearchAttributes` when the server takes no tasks at all.
         """
         told = ""
         handle: TaskHandle[Any] | None = None
@@ -80,6 +83,8 @@ class Sender:
                     except TaskFailed as error:
                         found = handle is not None and handle.found
                         return Ending(error.failure.type, message=error.failure.sentence, found=found)
+                    except (InvalidInput, TaskConflict) as error:
+                        return Ending(NOT_SENT, message=str(error))
                     except (ServerUnreachable, TaskNotFound, RPCError, Refused) as error:
                         if isinstance(error, Refused) and error.reason == "MissingSearchAttributes":
                             raise
