@@ -45,7 +45,7 @@ def _workflows() -> list[type]:
 
 def _activities(client: Client, mesh: Mesh) -> list[Callable[..., Any]]:
     return [
-        Gate(client).hold,
+        *Gate(client).activities,
         *Examiner(client).activities,
         *Locks(client).activities,
         *Router(client, mesh).activities,

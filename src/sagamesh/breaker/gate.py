@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from temporalio import activity
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import RateLimitConfig, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateTaskQueueConfigRequest
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 from sagamesh.breaker.fleet import Hold, keeper_id
 from sagamesh.breaker.notice import OURS, Notice, read_notices
 from sagamesh.message import Message
 
-__all__ = ["HOLD", "Former", "Gate", "HoldRequest", "holding", "look"]
+__all__ = ["HOLD", "LOST", "Former", "Gate", "Held", "HoldRequest", "holding", "look"]
 
 HOLD: Final = "sagamesh.breaker_hold"
+
+LOST: Final = "sagamesh.breaker_lost"
 
 _log = logging.getLogger("sagamesh.breaker")
 
@@ -35,6 +39,17 @@ class HoldRequest(Message):
 
     hold: Hold
     former: Former | None = None
+
+
+class Held(Message):
+    """What has become of a request.
+
+    - `former`: the rate that somebody else had set, and that comes back.
+    - `stands`: the queue is held now; false where it was let go, and where the server cannot hold any.
+    """
+
+    former: Former | None = None
+    stands: bool = False
 
 
 async def look(client: Client, queue: str) -> dict[str, Notice]:
@@ -57,20 +72,24 @@ class Gate:
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    @property
+    def activities(self) -> list[Callable[..., Any]]:
+        """What a worker registers."""
+        return [self.hold, self.lost]
+
     @activity.defn(name=HOLD)
-    async def hold(self, request: HoldRequest) -> Former | None:
-        """Hold a queue, or let it go. Returns the rate that somebody else had set before."""
+    async def hold(self, request: HoldRequest) -> Held:
+        """Hold a queue, or let it go. What somebody else has set meanwhile, a rate or none, is what comes back."""
         hold, former = request.hold, request.former
         try:
             now = await _config(self._client, hold.queue)
-            if now.HasField("rate_limit") and not now.metadata.reason.startswith(OURS):
-                former = Former(rate=now.rate_limit.requests_per_second, reason=now.metadata.reason)
+            ours = _ours(now)
+            if not ours:
+                former = _former(now)
             if hold.rate is None:
-                if former is None:
-                    await self._set(hold.queue, None, f"sagamesh: {hold.reason}")
-                else:
-                    await self._set(hold.queue, former.rate, former.reason)
-                return None
+                if ours:
+                    await self._let_go(hold, former)
+                return Held()
             if hold.fresh:
                 # From a standstill the first call waits for a whole interval; else one might pass at once.
                 await self._set(hold.queue, 0.0, hold.reason)
@@ -79,7 +98,25 @@ class Gate:
             if error.status is not RPCStatusCode.UNIMPLEMENTED:
                 raise
             _log.warning("queue %s is not held for the fleet: the server cannot (%s)", hold.queue, error.message)
-        return former
+            return Held(former=former)
+        return Held(former=former, stands=True)
+
+    @activity.defn(name=LOST)
+    async def lost(self, queue: str) -> None:
+        """End when the queue is no longer held, because somebody has set another rate for it, or none.
+
+        Raises:
+            ApplicationError: while it is held; the server asks again, which adds nothing to the history.
+        """
+        if _ours(await _config(self._client, queue)):
+            raise ApplicationError("it is held", type="StillHeld", category=ApplicationErrorCategory.BENIGN)
+        _log.warning("queue %s: its rate was changed while a breaker holds it; it is held again", queue)
+
+    async def _let_go(self, hold: Hold, former: Former | None) -> None:
+        if former is None:
+            await self._set(hold.queue, None, f"sagamesh: {hold.reason}")
+        else:
+            await self._set(hold.queue, former.rate, former.reason)
 
     async def _set(self, queue: str, rate: float | None, reason: str) -> None:
         request = UpdateTaskQueueConfigRequest(
@@ -92,6 +129,16 @@ class Gate:
         if rate is not None:
             request.update_queue_rate_limit.rate_limit.requests_per_second = rate
         await self._client.workflow_service.update_task_queue_config(request)
+
+
+def _ours(limit: RateLimitConfig) -> bool:
+    return limit.HasField("rate_limit") and limit.metadata.reason.startswith(OURS)
+
+
+def _former(limit: RateLimitConfig) -> Former | None:
+    if not limit.HasField("rate_limit"):
+        return None
+    return Former(rate=limit.rate_limit.requests_per_second, reason=limit.metadata.reason)
 
 
 async def _config(client: Client, queue: str) -> RateLimitConfig:

@@ -19,7 +19,7 @@ from sagamesh.breaker.fleet import (
     passed,
     reported,
 )
-from sagamesh.breaker.gate import HOLD, Former, HoldRequest
+from sagamesh.breaker.gate import HOLD, LOST, Former, Held, HoldRequest
 from sagamesh.message import Message
 
 __all__ = ["KEEPER", "MEMO", "BreakerKeeper", "Keeping"]
@@ -31,12 +31,20 @@ MEMO: Final = "breakers"
 
 _OFTEN: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=5))
 
+_LOOKS: Final = RetryPolicy(initial_interval=timedelta(seconds=5), backoff_coefficient=1)
+"""How often the queue is looked at while it is held. The server counts the time: looks add nothing to the history."""
+
 
 class Keeping(Message):
-    """What a keeper goes on with: the breakers, how it holds the queue, and what rate the queue had before."""
+    """What a keeper goes on with.
+
+    - `hold`: how it holds the queue; `stands`: the server does so.
+    - `former`: the rate that the queue had before.
+    """
 
     breakers: Breakers
     hold: Hold | None = None
+    stands: bool = False
     former: Former | None = None
 
 
@@ -51,6 +59,7 @@ class BreakerKeeper:
     def __init__(self, begin: Keeping) -> None:
         self._keeping = begin
         self._news: list[Report | Order] = []
+        self._looking: workflow.ActivityHandle[None] | None = None
 
     @workflow.run
     async def run(self, begin: Keeping) -> Breakers:
@@ -71,7 +80,9 @@ class BreakerKeeper:
             due = next_change(state)
             wait = None if due is None else max(due - workflow.now(), timedelta(0))
             try:
-                await workflow.wait_condition(lambda: bool(self._news), timeout=wait, timeout_summary="recovery")
+                await workflow.wait_condition(
+                    lambda: bool(self._news) or self._lost, timeout=wait, timeout_summary="recovery"
+                )
             except TimeoutError:
                 continue
 
@@ -98,22 +109,41 @@ class BreakerKeeper:
         self._news.clear()
         self._keeping = self._keeping.model_copy(update={"breakers": passed(state, now)})
 
+    @property
+    def _lost(self) -> bool:
+        """Whether somebody has changed the rate of the queue that is held."""
+        return self._keeping.stands and self._looking is not None and self._looking.done()
+
     async def _hold(self) -> None:
         needed = needed_hold(self._keeping.breakers)
-        if needed == self._keeping.hold:
+        if needed != self._keeping.hold:
+            # Before the queue changes, so that who sees the change also finds who brought it about.
+            workflow.upsert_memo({MEMO: self._keeping.breakers.model_dump(mode="json")})
+        elif not self._lost:
+            self._look()
             return
-        # Before the queue changes, so that who sees the change also finds who brought it about.
-        workflow.upsert_memo({MEMO: self._keeping.breakers.model_dump(mode="json")})
         first = self._keeping.hold is None
         if not (first and needed.rate is None and not needed.reason):
-            request = HoldRequest(hold=needed, former=self._keeping.former)
-            former = await workflow.execute_activity(
+            held = await workflow.execute_activity(
                 HOLD,
-                request,
-                result_type=Former | None,  # type: ignore[arg-type]  # the converter reads unions
+                HoldRequest(hold=needed, former=self._keeping.former),
+                result_type=Held,
                 start_to_close_timeout=timedelta(seconds=5),
                 retry_policy=_OFTEN,
                 summary=needed.reason[:200] or "let go",
             )
-            self._keeping = self._keeping.model_copy(update={"former": former})
+            self._keeping = self._keeping.model_copy(update={"former": held.former, "stands": held.stands})
         self._keeping = self._keeping.model_copy(update={"hold": needed})
+        self._look()
+
+    def _look(self) -> None:
+        """See to it that somebody looks whether the queue stays held."""
+        if self._keeping.stands and (self._looking is None or self._looking.done()):
+            self._looking = workflow.start_activity(
+                LOST,
+                self._keeping.breakers.queue,
+                result_type=type(None),
+                start_to_close_timeout=timedelta(seconds=5),
+                retry_policy=_LOOKS,
+                summary="looks whether it stays held",
+            )

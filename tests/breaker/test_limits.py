@@ -1,0 +1,93 @@
+"""A rate that an operator sets by hand, before and while a breaker holds the same queue."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
+
+from sagamesh.breaker.contract import declared_breakers
+from sagamesh.breaker.control import decide, see
+from sagamesh.breaker.fleet import keeper_id
+from sagamesh.discovery import describe_queue
+from tests.breaker.conftest import Server, eventually
+from tests.support.outages import agents
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
+
+
+async def set_limit(server: Server, queue: str, rate: float | None) -> None:
+    """As `temporal task-queue config set --queue-rps-limit` does; None is its `default`."""
+    request = UpdateTaskQueueConfigRequest(
+        namespace=server.temporal.namespace,
+        identity="temporal-cli:olga@desk",
+        task_queue=queue,
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    )
+    request.update_queue_rate_limit.reason = "incident" if rate is not None else ""
+    if rate is not None:
+        request.update_queue_rate_limit.rate_limit.requests_per_second = rate
+    await server.temporal.workflow_service.update_task_queue_config(request)
+
+
+async def limit(server: Server, queue: str) -> float | None:
+    """The rate in force."""
+    found = (await describe_queue(server.temporal, queue, "agent", queue)).limit
+    return None if found is None else found.rate
+
+
+@pytest.mark.parametrize("changed", [None, 7.0], ids=["removed", "changed"])
+async def test_a_limit_changed_meanwhile_lifts_no_breaker_and_is_what_comes_back(
+    server: Server, changed: float | None
+) -> None:
+    breakers = declared_breakers(agents["operated"])
+    async with server.serving():
+        await set_limit(server, "operated", 5)
+        await decide(server.temporal, breakers, "open", by="olga", reason="maintenance")
+        await set_limit(server, "operated", changed)
+        await eventually(lambda: _forced(server))
+        await decide(server.temporal, breakers, "close", by="olga", reason="done")
+
+    assert await limit(server, "operated") == changed
+    await set_limit(server, "operated", None)
+
+
+async def test_a_limit_changed_meanwhile_is_what_comes_back_also_when_it_is_closed_before_anybody_has_looked(
+    server: Server,
+) -> None:
+    breakers = declared_breakers(agents["operated"])
+    async with server.serving():
+        await set_limit(server, "operated", 5)
+        await decide(server.temporal, breakers, "open", by="olga", reason="maintenance")
+        await set_limit(server, "operated", None)
+        await decide(server.temporal, breakers, "close", by="olga", reason="done")
+        assert await limit(server, "operated") is None
+
+        await set_limit(server, "operated", 5)
+        await decide(server.temporal, breakers, "open", by="olga", reason="maintenance")
+        await decide(server.temporal, breakers, "close", by="olga", reason="done")
+        assert await limit(server, "operated") == 5
+    await set_limit(server, "operated", None)
+
+
+async def test_looking_whether_it_stays_held_adds_nothing_to_the_history(server: Server) -> None:
+    breakers = declared_breakers(agents["operated"])
+    keeper = server.temporal.get_workflow_handle(keeper_id("operated"))
+
+    async def looked_twice() -> bool:
+        pending = (await keeper.describe()).raw_description.pending_activities
+        return bool(pending) and pending[0].attempt >= 3
+
+    async with server.serving():
+        await decide(server.temporal, breakers, "open", by="olga", reason="maintenance")
+        before = (await keeper.describe()).history_length
+        await eventually(looked_twice)
+        assert (await keeper.describe()).history_length <= before + 3  # the first turn may still have been running
+        await decide(server.temporal, breakers, "close", by="olga", reason="done", patience=timedelta(seconds=30))
+
+
+async def _forced(server: Server) -> bool:
+    [seen] = await see(server.temporal, declared_breakers(agents["operated"]))
+    return seen.state == "forced open"
