@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, TimeoutError, TimeoutType
 
 from sagamesh.board import Board
 from sagamesh.failure import failure_of
-from sagamesh.routing.terms import AnyCapability, Json
+from sagamesh.routing.terms import AnyCapability, Json, Terms
 from sagamesh.status import StepState
 
-__all__ = ["award", "lost", "never_started", "step_name"]
+__all__ = ["award", "lost", "never_started", "stay", "step_name"]
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 600.0
 
 
 async def award(board: Board, step: str, call: AnyCapability, arg: Json) -> Json:
@@ -26,6 +29,28 @@ async def award(board: Board, step: str, call: AnyCapability, arg: Json) -> Json
         raise
     board.mark(step, StepState.DONE)
     return answer
+
+
+async def stay(board: Board, step: str, terms: Terms, arg: Json) -> Json:
+    """Make a call again that was lost, under the same key and at the same agent, until somebody answers.
+
+    What the contract allows for a call to wait does not count: to give up would leave an effect that nobody knows of.
+
+    Raises:
+        temporalio.exceptions.FailureError: what the agent failed with, or that the task was cancelled.
+        asyncio.CancelledError: that the task was cancelled.
+    """
+    unbounded = terms.model_copy(update={"queue_timeout": None, "total": None})
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await award(board, step, unbounded.call(), arg)
+        except FailureError as error:
+            if not lost(error):
+                raise
+        # All its attempts took too long. The history has an end, so it is asked more and more rarely.
+        await workflow.sleep(pause, summary="ask it again")
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def never_started(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from sagamesh.routing.award import award, lost, never_started, step_name
+from sagamesh.routing.award import award, lost, never_started, stay, step_name
 from sagamesh.routing.contract import CentralRequest, CentralResult, central
 from sagamesh.routing.request import MatchRequest
 from sagamesh.routing.route import match
@@ -58,5 +58,5 @@ class Central(TaskWorkflow):
                     continue
                 if not lost(error):
                     raise
-                answer = await award(self.board, step, terms.call(), arg)
+                answer = await stay(self.board, step, terms, arg)
             return CentralResult(agent=chosen.agent, queue=chosen.queue, result=answer.root, decision=matched.decision)

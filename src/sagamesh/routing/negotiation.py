@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 
 from sagamesh.compensation import Undo, compensate
 from sagamesh.failure import failure_of
-from sagamesh.routing.award import award, lost, never_started, step_name
+from sagamesh.routing.award import award, lost, never_started, stay, step_name
 from sagamesh.routing.bid import Bid, Offer, Scored, Told, choose
 from sagamesh.routing.candidate import Candidate, Reason, Refusal
 from sagamesh.routing.contract import NegotiatedRequest, NegotiatedResult, Replaced, negotiated
@@ -187,7 +187,7 @@ class Negotiated(TaskWorkflow):
                 if undone:
                     self._replace(each, error, undone=True)
                     continue
-                answer = await award(self.board, step, terms.call.call(), arg)
+                answer = await stay(self.board, step, terms.call, arg)
             if workflow.cancellation_reason() is not None and self._undo(step, terms, arg):
                 # The call finished in spite of a cancel request, which it thereby swallowed.
                 raise asyncio.CancelledError

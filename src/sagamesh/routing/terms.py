@@ -60,10 +60,14 @@ class Terms(Message):
     def call(self, *, start_within: timedelta | None = None, version: str = "") -> AnyCapability:
         """The capability, to be called with JSON.
 
-        - `start_within`: how long a call may wait for a worker, instead of what the contract says.
+        - `start_within`: how long a call may wait for a worker, instead of what the contract says; at most half of its
+          `total`, for a call that ends by that does not tell whether it began.
         - `version`: that of the agent which the caller was built against; empty where it was built against none.
         """
         agent, _, name = self.capability.partition(".")
+        total, queue_timeout = _duration(self.total), _duration(self.queue_timeout)
+        if start_within is not None:
+            queue_timeout = start_within if total is None else min(start_within, total / 2)
         return Capability(
             agent=agent,
             name=name,
@@ -72,8 +76,8 @@ class Terms(Message):
             queue=self.queue,
             policy=Policy(
                 timeout=timedelta(seconds=self.timeout),
-                queue_timeout=start_within or _duration(self.queue_timeout),
-                total=_duration(self.total),
+                queue_timeout=queue_timeout,
+                total=total,
                 heartbeat=_duration(self.heartbeat),
                 retry=Retry(
                     attempts=self.attempts,
