@@ -73,6 +73,12 @@ def sagamesh(shop: Shop, alone: CommandLine) -> CommandLine:
         (("chaos", "Order", "--minutes", "0"), "minutes: must be above 0"),
         (("chaos", "Order", "--replay", "none.json"), "the schedule none.json is not valid: cannot be read"),
         (("chaos", "Order", "--rate", "-1"), "rate: must be above 0"),
+        (("chaos", "Order", "--recovery", "nan"), "Invalid value for '--recovery'"),
+        (("chaos", "Order", "--recovery", "inf"), "inf is not a finite number"),
+        (("chaos", "Order", "--recovery", "-5"), "Invalid value for '--recovery'"),
+        (("chaos", "Order", "--timeout", "nan"), "Invalid value for '--timeout'"),
+        (("load", "Order", "--timeout", "inf"), "inf is not a finite number"),
+        (("load", "Order", "--duration", "nan"), "duration: must be above 0"),
     ],
 )
 def test_what_is_refused(alone: CommandLine, arguments: tuple[str, ...], problem: str) -> None:

@@ -61,7 +61,7 @@ class Effects:
     async def apply(self, fault: Fault, over: asyncio.Event) -> str:
         """Do it, and take it back after its time, or once `over` is set.
 
-        Returns what came of it, for people; empty when there is nothing to say.
+        Returns why it was left out, for people; empty when it was not.
         """
         match fault.kind:
             case "kill":

@@ -31,7 +31,7 @@ _STACK_BACK: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A fault that was applied, `at` seconds after the beginning, and what is to be said about it."""
+    """A fault whose turn came `at` seconds after the beginning; its `note` says what is missing of it."""
 
     at: float
     fault: Fault
@@ -42,6 +42,8 @@ class Done:
 class Outcome:
     """What a game day came to.
 
+    - `applied`: how many of the `planned` faults were, for their whole time.
+    - `stopped`: whether somebody ended it before the last fault was over.
     - `recovery`: seconds from the end of the last fault until the probes and all that was under way had their ends.
     - `within`: what it may be at most.
     - `probes`: how many of the `asked` fresh tasks after the last fault reached their right end.
@@ -50,6 +52,9 @@ class Outcome:
 
     schedule: Schedule
     done: tuple[Done, ...]
+    planned: int
+    applied: int
+    stopped: bool
     load: Report
     recovery: float
     within: float
@@ -59,8 +64,8 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.violations
+        """Whether nothing is wrong, and all was done that this says something about."""
+        return not self.violations and not self.stopped
 
 
 class GameDay:
@@ -114,7 +119,8 @@ class GameDay:
                     load.result()  # what ended it
                 await faults
                 last = time.monotonic()
-                self._generator.stop()
+                stopped = self._over.is_set()
+                self._generator.stop(early=stopped)
                 probes, _ = await asyncio.gather(self._probes(), load)
                 recovery = time.monotonic() - last
             finally:
@@ -127,10 +133,16 @@ class GameDay:
             wrong.append(f"{unseen:,} more tasks ended in another way than they should")
         if recovery > self._within:
             wrong.append(f"recovery took {recovery:.1f} s, more than {self._within:g} s")
+        applied = sum(not done.note for done in self._done)
+        if not applied and not stopped:
+            wrong.append("no fault was applied, so nothing was put to the proof")
         wrong += await self._proof()
         return Outcome(
             schedule=self._schedule,
             done=tuple(self._done),
+            planned=len(self._schedule.faults),
+            applied=applied,
+            stopped=stopped,
             load=Report.of(
                 self._generator, task=self._deck.task.name, prefix=self._prefix, seed=self._deck.seed, violations=None
             ),
@@ -147,7 +159,10 @@ class GameDay:
         async def one(fault: Fault) -> None:
             at = time.monotonic() - began
             self._observe(fault)
-            self._done.append(Done(round(at, 1), fault, await effects.apply(fault, self._over)))
+            note = await effects.apply(fault, self._over)
+            if not note and fault.seconds and self._over.is_set():
+                note = "cut short"
+            self._done.append(Done(round(at, 1), fault, note))
 
         try:
             async with asyncio.TaskGroup() as running:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sagamesh.cli import output
-from sagamesh.cli.arguments import MixOption, PrefixOption, TaskArgument
+from sagamesh.cli.arguments import MixOption, PrefixOption, TaskArgument, finite
 from sagamesh.cli.load import REHEARSED, interrupted_by, note, print_load, telling
 
 if TYPE_CHECKING:
@@ -46,10 +46,16 @@ def chaos(
     ] = None,
     rate: Annotated[float, typer.Option(help="Tasks a second meanwhile.")] = 3.0,
     recovery: Annotated[
-        float, typer.Option(metavar="S", help="Everything must be right so many seconds after the last fault.")
+        float,
+        typer.Option(
+            metavar="S", min=0, callback=finite, help="Everything must be right so many seconds after the last fault."
+        ),
     ] = 30.0,
     timeout: Annotated[
-        float, typer.Option(metavar="S", min=1, help="A task without an end after so many seconds counts as lost.")
+        float,
+        typer.Option(
+            metavar="S", min=1, callback=finite, help="A task without an end after so many seconds counts as lost."
+        ),
     ] = _TIMEOUT,
     id_prefix: PrefixOption = None,
     json: output.JsonOption = False,
@@ -57,8 +63,9 @@ def chaos(
     """Kill, pause, lock and disturb the embedded stack of this project while tasks run, and prove that it held.
 
     It ends with ten fresh tasks that must reach their right end, and with the project's own check. Exit code 0 only
-    when nothing at all is wrong. It touches the embedded stack of this project on this machine and nothing else; what
-    it pauses goes on and what it injects ends, however it ends itself.
+    when nothing at all is wrong and it was not stopped early: Ctrl-C ends the faults, recovery and proof follow, and
+    the exit code is 1. It touches the embedded stack of this project on this machine and nothing else; what it pauses
+    goes on and what it injects ends, however it ends itself.
     """
     from sagamesh.app import load_app
     from sagamesh.chaos.gameday import PROBES
@@ -199,9 +206,12 @@ def _print_outcome(outcome: Outcome) -> None:
             output.print_text(f"{_clock(done.at)}  {done.fault}: {done.note}")
     print_load(outcome.load, verdict=False)
     output.print_text(
-        f"{len(outcome.done)} faults, seed {outcome.schedule.seed}; {outcome.probes} of {outcome.asked} probes right; "
-        f"recovery {outcome.recovery:.1f} s after the last fault (at most {outcome.within:g} s)"
+        f"{outcome.applied} of {outcome.planned} faults, seed {outcome.schedule.seed}; "
+        f"{outcome.probes} of {outcome.asked} probes right; recovery {outcome.recovery:.1f} s after the last fault "
+        f"(at most {outcome.within:g} s)"
     )
+    if outcome.stopped:
+        output.print_text(Text(f"Stopped early: {outcome.applied} of {outcome.planned} faults", style="red"))
     for wrong in outcome.violations[:_MOST_SHOWN]:
         output.print_text(Text.assemble(("WRONG  ", "red"), wrong))
     said = f"{len(outcome.violations):,} violations"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagamesh.cli import output
-from sagamesh.cli.arguments import MixOption, PrefixOption, TaskArgument
+from sagamesh.cli.arguments import MixOption, PrefixOption, TaskArgument, finite
 
 if TYPE_CHECKING:
     from sagamesh.load import Generator, Pace, Tally
@@ -52,7 +52,10 @@ def load(
     ramp: Annotated[float, typer.Option(metavar="S", help="Reach that within so many seconds, evenly.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="The same seed sends the same inputs. Else made up.")] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="S", min=1, help="A task without an end after so many seconds counts as wrong.")
+        float,
+        typer.Option(
+            metavar="S", min=1, callback=finite, help="A task without an end after so many seconds counts as wrong."
+        ),
     ] = _TIMEOUT,
     id_prefix: PrefixOption = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Leave out the project's own check at the end.")] = False,

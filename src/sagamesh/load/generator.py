@@ -37,15 +37,17 @@ class Generator:
         self._prefix = prefix
         self._next = 0
         self._stop = asyncio.Event()
+        self._early = False
 
-    def stop(self) -> None:
-        """Begin no more tasks."""
+    def stop(self, *, early: bool = True) -> None:
+        """Begin no more tasks; `early` unless that was the plan."""
+        self._early = self._early or early
         self._stop.set()
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to begin no more."""
-        return self._stop.is_set()
+        """Whether it was told to begin no more, earlier than planned."""
+        return self._early
 
     async def run(self) -> None:
         """Send tasks until the pace ends or `stop` was called, and wait for those that run.
