@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sagamesh.chaos import KINDS, Kind, Schedule, Targets, schedule
+from sagamesh.chaos.saved import read_schedule, save_schedule
 from sagamesh.errors import InvalidInput
 
 SHOP = Targets(
@@ -67,3 +73,40 @@ def test_another_seed_is_another_schedule() -> None:
 def test_what_cannot_be_planned(minutes: float, kinds: list[Kind], problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):
         schedule(1, minutes, Targets(processes=("a",)), kinds)
+
+
+KILL = {"at": 1, "kind": "kill", "target": "payment"}
+DELAY = {"at": 2, "kind": "delay", "target": "payment.charge", "seconds": 3}
+RULE = {"capability": "payment.charge", "delay": 1}
+
+
+@pytest.mark.parametrize(
+    ("faults", "problem"),
+    [
+        ([], "faults: there are none"),
+        ([{**KILL, "target": "paiment"}], "faults[0].target: nothing to kill is called 'paiment'"),
+        ([KILL, {**DELAY, "at": 58, "rule": RULE}], "faults[1].at: it ends after 61 s, and the schedule after 60 s"),
+        ([{**KILL, "at": 5}, KILL], "faults[1].at: the one before it begins later, at 5 s"),
+        ([DELAY], "faults[0].rule: a fault of kind delay needs one"),
+        ([{**KILL, "rule": RULE}], "faults[0].rule: a fault of kind kill has none"),
+        (
+            [{**DELAY, "rule": {**RULE, "capability": "payment.*"}}],
+            "faults[0].rule.capability: must be the target, 'payment.charge', and is 'payment.*'",
+        ),
+        ([{**DELAY, "kind": "error", "rule": RULE}], "faults[0].rule: it does not do what a fault of kind error does"),
+    ],
+)
+def test_a_schedule_of_a_file_that_is_none(tmp_path: Path, faults: list[dict[str, Any]], problem: str) -> None:
+    path = tmp_path / "schedule.json"
+    path.write_text(json.dumps({"seed": 1, "minutes": 1, "faults": faults}))
+    with pytest.raises(InvalidInput) as refused:
+        read_schedule(path, SHOP)
+    assert [str(each).startswith(problem) for each in refused.value.fields] == [True]
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(seed=st.integers(0, 10_000), minutes=st.floats(0.5, 15))
+def test_what_was_saved_can_be_read(seed: int, minutes: float) -> None:
+    planned = schedule(seed, minutes, SHOP)
+    with TemporaryDirectory() as folder:
+        assert read_schedule(save_schedule(planned, Path(folder)), SHOP) == planned

@@ -72,6 +72,9 @@ def sagamesh(shop: Shop, alone: CommandLine) -> CommandLine:
         (("chaos", "Order", "--kinds", "kill,flood"), "kinds: flood is none of kill, pause"),
         (("chaos", "Order", "--minutes", "0"), "minutes: must be above 0"),
         (("chaos", "Order", "--replay", "none.json"), "the schedule none.json is not valid: cannot be read"),
+        (("chaos", "Order", "--replay", "none.json", "--minutes", "3"), "minutes: contradicts --replay"),
+        (("chaos", "Order", "--replay", "none.json", "--seed", "0", "--kinds", "kill"), "seed: contradicts --replay"),
+        (("chaos", "Order", "--kinds", "kill,"), "kinds: nothing is none of kill, pause"),
         (("chaos", "Order", "--rate", "-1"), "rate: must be above 0"),
         (("chaos", "Order", "--recovery", "nan"), "Invalid value for '--recovery'"),
         (("chaos", "Order", "--recovery", "inf"), "inf is not a finite number"),
@@ -121,6 +124,8 @@ def test_a_plan_needs_nothing_is_repeatable_and_can_be_replayed(alone: CommandLi
     assert first.code == 0
     assert first.json == alone(*arguments, "--seed", "5", "--minutes", "2").json
     assert first.json != alone(*arguments, "--seed", "6", "--minutes", "2").json
+    few = alone(*arguments, "--seed", "5", "--minutes", "2", "--kinds", "kill, pause")
+    assert {fault["kind"] for fault in few.json["faults"]} == {"kill", "pause"}
     assert {fault["target"] for fault in first.json["faults"] if fault["kind"] == "kill"} <= {
         "temporal", "accounts", "inventory", "payment", "notification", "orders"
     }  # fmt: skip

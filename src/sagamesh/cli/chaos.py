@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _KINDS = "kill, pause, lock, delay, error, lose-answer"
+_MINUTES = 3.0
 _TIMEOUT = 300.0
 _SPARE = 60.0
 """Seconds for which the load goes on when faults end later than planned."""
@@ -37,7 +38,9 @@ def register(app: typer.Typer) -> None:
 def chaos(
     task: TaskArgument,
     mix: MixOption,
-    minutes: Annotated[float, typer.Option(metavar="M", help="Faults for so many minutes.")] = 3.0,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="Faults for so many minutes; 3 unless told otherwise.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same schedule. Else made up.")] = None,
     kinds: Annotated[str, typer.Option(metavar="KIND,...", help=f"Only these kinds: {_KINDS}.")] = "",
     plan: Annotated[bool, typer.Option("--plan", help="Print the schedule and do nothing.")] = False,
@@ -95,7 +98,7 @@ def chaos(
     raise typer.Exit(output.DONE if outcome.right else output.TASK_FAILED)
 
 
-def _schedule(app: App, *, seed: int | None, minutes: float, kinds: str, replay: Path | None) -> Schedule:
+def _schedule(app: App, *, seed: int | None, minutes: float | None, kinds: str, replay: Path | None) -> Schedule:
     """The schedule that was asked for.
 
     Raises:
@@ -113,12 +116,19 @@ def _schedule(app: App, *, seed: int | None, minutes: float, kinds: str, replay:
     state = load(Place.of(project_root()))
     targets = targets_of(app, inline=state is not None and state.inline)
     if replay is not None:
+        given = {"minutes": minutes is not None, "seed": seed is not None, "kinds": bool(kinds)}
+        problem = "contradicts --replay: the file says it"
+        wrong = [FieldProblem(field=field, problem=problem) for field, there in given.items() if there]
+        if wrong:
+            raise InvalidInput("the chaos", wrong)
         return read_schedule(replay, targets)
-    wanted: list[Kind] = [kind for kind in KINDS if not kinds or kind in kinds.split(",")]
-    unknown = [word for word in kinds.split(",") if word not in KINDS] if kinds else []
+    words = [word.strip() for word in kinds.split(",")] if kinds else list(KINDS)
+    wanted: list[Kind] = [kind for kind in KINDS if kind in words]
+    unknown = [word or "nothing" for word in words if word not in KINDS]
     if unknown:
         problem = f"{', '.join(unknown)} is none of {_KINDS}"
         raise InvalidInput("the chaos", [FieldProblem(field="kinds", problem=problem)])
+    minutes = _MINUTES if minutes is None else minutes
     if not 0 < minutes <= 24 * 60:
         raise InvalidInput("the chaos", [FieldProblem(field="minutes", problem="must be above 0, and a day at most")])
     return schedule(secrets.randbelow(1_000_000) if seed is None else seed, minutes, targets, wanted)
