@@ -108,6 +108,20 @@ class Holds(TaskWorkflow):
 
 
 @workflow.defn
+class Left(TaskWorkflow):
+    """Takes the lock, gives it back, and runs on."""
+
+    task = task("Left")
+
+    @workflow.run
+    async def run(self, turn: Turn) -> Seen:
+        async with lock(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)):
+            pass
+        await workflow.wait_condition(lambda: False)
+        return Seen(note="never stopped")
+
+
+@workflow.defn
 class Impatient(TaskWorkflow):
     """Catches that it was not granted the lock."""
 
@@ -172,4 +186,4 @@ class Again(TaskWorkflow):
         return Seen(note="never stopped")
 
 
-FLOWS: tuple[type[TaskWorkflow], ...] = (Visit, Holds, Impatient, Leads, Both, Again)
+FLOWS: tuple[type[TaskWorkflow], ...] = (Visit, Holds, Left, Impatient, Leads, Both, Again)

@@ -7,11 +7,12 @@ import itertools
 import os
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.common import WorkflowIDConflictPolicy
 
 from sagamesh import Client, Task
 from sagamesh.errors import TaskCancelled, TaskFailed
@@ -19,7 +20,8 @@ from sagamesh.handle import TaskHandle
 from sagamesh.locks.errors import LockLost
 from sagamesh.locks.grants import Grants
 from sagamesh.locks.held import Held
-from sagamesh.locks.messages import LEAVE, REQUEST, Grant, LockStatus, lock_id
+from sagamesh.locks.messages import LEAVE, LOCK, REQUEST, Grant, LockStatus, Waiter, lock_id
+from sagamesh.system_queue import SYSTEM_QUEUE
 from tests.locks import tasks
 from tests.locks.conftest import Place
 from tests.locks.tasks import Seen, Turn
@@ -46,8 +48,8 @@ async def start(
     return await client.start(hosted, turn, id=id or new("visit"))
 
 
-async def reset_to_last_turn(client: Client, task_id: str) -> None:
-    """Reset a running task to where its code acted last, as an operator may."""
+async def reset(client: Client, task_id: str, *, turn: int) -> None:
+    """Reset a running task to that turn of its code, as an operator may."""
     handle = client.temporal.get_workflow_handle(task_id)
     described = await handle.describe()
     turns = [
@@ -59,7 +61,7 @@ async def reset_to_last_turn(client: Client, task_id: str) -> None:
         ResetWorkflowExecutionRequest(
             namespace=client.temporal.namespace,
             workflow_execution=WorkflowExecution(workflow_id=task_id, run_id=described.run_id),
-            workflow_task_finish_event_id=turns[-1],
+            workflow_task_finish_event_id=turns[turn],
             request_id=f"reset {task_id}",
             reason="the test says so",
         )
@@ -88,6 +90,18 @@ async def waits(client: Client, name: str, task_id: str) -> None:
 
     async def so() -> bool:
         return task_id in {waiter.task_id for waiter in (await status(client, name)).waiting}
+
+    await eventually(so)
+
+
+async def left_alone(client: Client, name: str) -> None:
+    """Wait until a lock was granted and given back."""
+
+    async def so() -> bool:
+        if not (await client.temporal.count_workflows(f"WorkflowId = '{lock_id(name)}'")).count:
+            return False
+        found = await status(client, name)
+        return found.fence > 0 and found.holder is None
 
     await eventually(so)
 
@@ -216,7 +230,7 @@ async def test_a_cancel_while_a_lock_is_given_back_is_not_lost(contended: Client
 
 async def test_whose_lock_is_lost_already_is_told_so() -> None:
     with pytest.raises(LockLost, match="fence 7"):
-        Held("door", Grant(request="r", fence=7), timedelta(seconds=30), Grants())
+        Held("door", Grant(lock="door", request="r", fence=7), timedelta(seconds=30), Grants())
 
 
 async def test_a_cancel_before_anybody_serves_the_request(contended: Client) -> None:
@@ -316,6 +330,39 @@ async def test_a_request_that_comes_twice_is_one(contended: Client) -> None:
     await waiter.result()
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "ended"])
+async def test_a_request_that_comes_after_its_block_is_given_back(
+    contended: Client, replayed: bool, kept: bool
+) -> None:
+    """An attempt that was given up may still arrive; the task runs on, and nobody in it waits for the lock."""
+    name = new("ghost")
+    left = await start(contended, tasks.Left.task, Turn(name=name), replayed=replayed)
+    await left_alone(contended, name)
+    if not kept:
+        await contended.temporal.get_workflow_handle(lock_id(name)).terminate("it has ended long since")
+    run_id = (await contended.temporal.get_workflow_handle(left.id).describe()).run_id
+    late = Waiter(request=f"{left.id}/{run_id}/lock:{name}", task_id=left.id, lease_seconds=60, since=datetime.now(UTC))
+    await contended.temporal.start_workflow(
+        LOCK,
+        LockStatus(name=name),
+        id=lock_id(name),
+        task_queue=SYSTEM_QUEUE,
+        start_signal=REQUEST,
+        start_signal_args=[late],
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+
+    await (await start(contended, tasks.Visit.task, Turn(name=name, wait_seconds=20))).result()
+
+    given_back = [
+        event
+        async for event in contended.temporal.get_workflow_handle(left.id).fetch_history_events()
+        if event.HasField("signal_external_workflow_execution_initiated_event_attributes")
+    ]
+    assert len(given_back) == 2
+    await left.cancel()
+
+
 async def test_a_lock_that_was_ended_by_hand_goes_on_with_larger_fences(contended: Client) -> None:
     name = new("ended")
     first = await (await start(contended, tasks.Visit.task, Turn(name=name, times=3))).result()
@@ -324,13 +371,15 @@ async def test_a_lock_that_was_ended_by_hand_goes_on_with_larger_fences(contende
     assert [*first.fences, *second.fences] == sorted({*first.fences, *second.fences})
 
 
-async def test_a_task_that_was_reset_while_it_waited_waits_on(contended: Client) -> None:
+@pytest.mark.parametrize("turn", [0, -1], ids=["before it asked", "after"])
+async def test_a_task_that_was_reset_while_it_waited_waits_on(contended: Client, turn: int) -> None:
+    """Before it asked it asks again, and gives back what the run before is granted."""
     name = new("reset")
     holder = await start(contended, tasks.Holds.task, Turn(name=name, hold=True))
     await held_by(contended, name, holder.id)
-    waiter = await start(contended, tasks.Visit.task, Turn(name=name))
+    waiter = await start(contended, tasks.Visit.task, Turn(name=name, wait_seconds=30, lease_seconds=120))
     await waits(contended, name, waiter.id)
-    await reset_to_last_turn(contended, waiter.id)
+    await reset(contended, waiter.id, turn=turn)
     await holder.cancel()
     found = contended.handle(tasks.Visit.task, waiter.id)
     assert (await found.result()).fences

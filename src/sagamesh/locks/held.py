@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType
 
 from sagamesh.errors import DefinitionError
 from sagamesh.failure import failed, failure_of
 from sagamesh.inline import recorded, runs_inline
 from sagamesh.locks.errors import LockLost, LockTimeout
-from sagamesh.locks.grants import Grants, grants_of
-from sagamesh.locks.messages import LEAVE, LONGEST_NAME, RENEW, REQUEST, Grant, LockRequest, Waiter, lock_id
+from sagamesh.locks.grants import Grants, give_back, grants_of
+from sagamesh.locks.messages import LONGEST_NAME, RENEW, REQUEST, Grant, LockRequest, Waiter, lock_id
 from sagamesh.saga import ending, uninterrupted
 from sagamesh.system_queue import SYSTEM_QUEUE
 
@@ -145,8 +145,9 @@ class _Block(AbstractAsyncContextManager[Held]):
         if over and self._request:
             leaving = asyncio.current_task()
             before = leaving.cancelling() if leaving else 0
-            await uninterrupted(self._leave())
-            self._grants.forget(self._request)
+            # Before it is given back: what is granted from here on is granted to nobody.
+            self._grants.close(self._request)
+            await uninterrupted(give_back(self._name, self._request))
             if error is None and leaving and leaving.cancelling() > before:
                 raise asyncio.CancelledError  # the lock was given back in spite of it, which has swallowed it
 
@@ -168,7 +169,8 @@ class _Block(AbstractAsyncContextManager[Held]):
         info = workflow.info()
         activity_id = self._grants.name_of_next(f"lock:{self._name}")
         # As the activity names it: it may be in the queue although no answer of the activity says so.
-        self._request = f"{info.workflow_id}/{info.run_id}/{activity_id}"
+        asked = self._request = f"{info.workflow_id}/{info.run_id}/{activity_id}"
+        self._grants.asks(asked)
         call = workflow.start_activity(
             REQUEST,
             LockRequest(name=self._name, lease_seconds=self._lease.total_seconds()),
@@ -186,16 +188,11 @@ class _Block(AbstractAsyncContextManager[Held]):
             name: Any = await (recorded(call) if runs_inline() else call)
             self._request = name
         except ActivityError as error:
+            self._grants.asked(asked, asked)
             if is_cancelled_exception(error):
                 raise asyncio.CancelledError from None
             failure = failure_of(error)
             if failure.type == "TimeoutError":
                 raise LockTimeout(self._name, self._wait or timedelta(0)) from None
             raise failed(failure) from None
-
-    async def _leave(self) -> None:
-        try:
-            await workflow.get_external_workflow_handle(lock_id(self._name)).signal(LEAVE, self._request)
-        except FailureError as error:
-            # Nobody keeps the lock any more, so there is nothing to give back; or the lease does it in its time.
-            workflow.logger.info("lock %s was not given back: %s", self._name, error)
+        self._grants.asked(asked, name)

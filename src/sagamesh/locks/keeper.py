@@ -22,6 +22,7 @@ from sagamesh.locks.messages import (
     REQUEST,
     STATUS,
     Grant,
+    Holder,
     LockRequest,
     LockStatus,
     Waiter,
@@ -89,9 +90,9 @@ class Lock:
         self._lock = queue.renewed(self._lock, waiter.request, workflow.now())
         holder = self._lock.holder
         kept = holder is not None and holder.request == waiter.request and holder.until > workflow.now()
-        grant = Grant(request=waiter.request)
+        grant = Grant(lock=self._lock.name, request=waiter.request)
         if kept and holder is not None:
-            grant = Grant(request=holder.request, fence=holder.fence, until=holder.until)
+            grant = _grant(self._lock.name, holder)
         self._answers.append((waiter.task_id, grant))
         self._news = True
 
@@ -109,8 +110,7 @@ class Lock:
             holder = self._lock.holder
             if holder is not None and holder.fence > self._told:
                 self._told = holder.fence
-                grant = Grant(request=holder.request, fence=holder.fence, until=holder.until)
-                self._answers.append((holder.task_id, grant))
+                self._answers.append((holder.task_id, _grant(self._lock.name, holder)))
             while self._answers:
                 task_id, grant = self._answers.pop(0)
                 if not await _tell(task_id, grant):
@@ -130,6 +130,10 @@ class Lock:
         await workflow.sleep(max(at - workflow.now(), timedelta(milliseconds=1)), summary="lease")
         self._alarm = None
         self._news = True
+
+
+def _grant(lock: str, holder: Holder) -> Grant:
+    return Grant(lock=lock, request=holder.request, fence=holder.fence, until=holder.until)
 
 
 async def _tell(task_id: str, grant: Grant) -> bool:

@@ -81,6 +81,7 @@ class Holder(Message):
 class Grant(Message):
     """A lock's answer to a task: the request has the lock until then. Without `until` it has not, or no longer."""
 
+    lock: str
     request: str
     fence: int = 0
     until: datetime | None = None
