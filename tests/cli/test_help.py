@@ -36,3 +36,10 @@ def test_the_statuses_of_list_are_those_of_tasks() -> None:
     from sagamesh.status import Stage
 
     assert set(get_args(StatusWord)) == {stage.value for stage in Stage}
+
+
+def test_ctrl_c_while_the_program_loads(alone: CommandLine) -> None:
+    """Whoever changes their mind at once is told nothing about the framework's modules."""
+    (alone.folder / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    ran = alone("list")
+    assert (ran.code, ran.out, ran.err) == (130, "", "")

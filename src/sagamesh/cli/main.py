@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import typer
 
-__all__ = ["DEFECT", "PIPE_CLOSED", "execute", "program", "run"]
+__all__ = ["DEFECT", "INTERRUPTED", "PIPE_CLOSED", "execute", "program", "run"]
 
 DEFECT = 70
 """The exit code for what no command expects: a defect, or an output that cannot be written."""
 
 PIPE_CLOSED = 141
 """As a shell reports a program that SIGPIPE ended: what read its output has left. That is no error."""
+
+INTERRUPTED = 130
+"""As a shell reports a program that SIGINT ended: somebody has typed Ctrl-C."""
 
 _NOT_INSTALLED = 2
 _SPANS_WITHIN = 2.0
@@ -85,6 +86,13 @@ def program() -> typer.Typer:
 def execute(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; what no command expects is printed with its traceback."""
     try:
+        return _execute(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _execute(arguments: Sequence[str]) -> int:
+    try:
         commands = program()
     except ModuleNotFoundError as missing:
         sys.stderr.write(f"error: {missing.name} is not installed; the command line needs `sagamesh[cli]`\n")
@@ -100,7 +108,11 @@ def execute(arguments: Sequence[str]) -> int:
         # means to Python: a message, and failure.
         sys.stderr.write(f"{leaving.code}\n")
         return 1
+    except KeyboardInterrupt:
+        raise
     except BaseException:
+        import traceback
+
         traceback.print_exc()
         sys.stderr.write("error: a defect in sagamesh or in your project, not in what you typed; please report it\n")
         return DEFECT
@@ -112,10 +124,16 @@ def run() -> NoReturn:
 
     The process ends without the interpreter's own exit, during which the Temporal SDK's threads may abort it.
     """
-    # Said once and shortly at the end, instead of by the exporter for each of its tries; a worker has it log again.
-    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
-    code = execute(sys.argv[1:])
-    _send_spans()
+    try:
+        # Loaded only now: until here nobody answers Ctrl-C but the interpreter, with a traceback.
+        import logging
+
+        # Said once and shortly at the end, instead of by the exporter for each of its tries; a worker has it log again.
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+        code = execute(sys.argv[1:])
+        _send_spans()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:  # closed by whoever started this process
