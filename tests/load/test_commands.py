@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sagamesh.errors import Refused, TaskNotFound
+from sagamesh.stack.place import Place
+from sagamesh.stack.process import ProcessId
+from sagamesh.stack.state import PartState, Phase, StackState, Stage, forget, save
 from tests.cli.shop import APP, SAGAMESH, CommandLine, Shop, free_port, open_shop
 
 CHECKED = (
@@ -201,6 +207,35 @@ def test_a_check_that_cannot_be_made_is_a_violation(sagamesh: CommandLine) -> No
     ran = sagamesh("load", "Order", "--mix", mix(sagamesh.folder, GOOD), "--count", "2")
     assert ran.code == 1
     assert "the check shop_app:check could not be made: OSError: no books (shop_app.py:" in ran.out
+
+
+def test_the_check_knows_the_books_of_a_stack_that_has_stopped_meanwhile(shop: Shop, sagamesh: CommandLine) -> None:
+    sagamesh.extra["SAGAMESH_DIR"] = str(sagamesh.folder / "stack")
+    place = Place(sagamesh.folder, sagamesh.folder / "stack")
+    place.create()
+    slow = {"name": "slow", "input": order(customer="patient")}
+    shop.loop.call_soon_threadsafe(shop.mails.clear)
+    with subprocess.Popen(["sleep", "50"], env={**os.environ, "SHOP_WRONG": "completed"}) as pool:
+        known = ProcessId.of(pool.pid, ["sleep", "50"])
+        part = PartState(name="orders", kind="pool", stage=Stage.READY, process=known, log=place.log("orders"))
+        stack = StackState(supervisor=known, phase=Phase.READY, root=place.root, folder=place.folder, parts=[part])
+        save(place, stack.model_copy(update={"address": shop.address}))
+        arguments = ("--mix", mix(sagamesh.folder, slow), "--count", "1", "--id-prefix", "gone", "--json")
+        with sagamesh.popen("load", "Order", *arguments) as running, ExitStack() as ending:
+            ending.callback(pool.kill)
+            ending.callback(shop.loop.call_soon_threadsafe, shop.mails.set)
+
+            def begun() -> bool:
+                with suppress(TaskNotFound, Refused):  # it may come into being while it is asked for
+                    return bool(shop.call(shop.client.find("gone-0").status()))
+                return False
+
+            shop.until(begun)
+            forget(place)
+            ending.close()
+            printed, told = running.communicate(timeout=60)
+    assert running.returncode == 1, told
+    assert json.loads(printed)["violations"] == ["gone-0 is completed"]
 
 
 def test_ctrl_c_ends_it_in_order(sagamesh: CommandLine) -> None:

@@ -115,3 +115,24 @@ async def test_it_stops_in_order(cached_engine: Engine) -> None:
     record.__exit__()
     assert load.tally.running == 0
     assert 5 <= load.tally.sent < 60
+    assert load.stopped
+
+
+@pytest.mark.parametrize(
+    "pace",
+    [
+        Pace(seconds=0.3, concurrency=3, ramp=90),
+        Pace(count=3, concurrency=3, ramp=90),
+        Pace(seconds=0.3, rate=0.03),
+        Pace(count=1, rate=0.03),
+    ],
+)
+async def test_nobody_waits_to_begin_what_is_past_the_end(cached_engine: Engine, pace: Pace) -> None:
+    load, record = generator(cached_engine, pace)
+    async with Wobbler().serving(cached_engine.temporal):
+        await load.run()
+    record.__exit__()
+    assert load.tally.sent >= 1
+    assert load.tally.wrong == 0
+    assert load.took < 20  # the next one was to begin after 30 s
+    assert not load.stopped

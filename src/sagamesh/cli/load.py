@@ -103,6 +103,10 @@ def load(
         client = await output.connect(app)
         address = client.temporal.service_client.config.target_host
         sender = Sender(client, contract, inline=running_inline(project_root(), address), timeout=timeout)
+        # Now, because the stack may be gone when the load is over; its books are where they were.
+        state = load_state(Place.of(project_root()))
+        ours = state if state is not None and state.running and state.address == address else None
+        environment = {} if no_check else pool_environment(ours)
         with Record(deck) as record:
             generator = Generator(deck, pace, sender, record, prefix=prefix)
             work = asyncio.create_task(generator.run())
@@ -113,10 +117,8 @@ def load(
                 work.result()
             found = None
             if not no_check and app.checks:
-                state = load_state(Place.of(project_root()))
-                ours = state if state is not None and state.running and state.address == address else None
                 note(f"Checking with {app.checks} ...")
-                found = await violations(app, record, pool_environment(ours))
+                found = await violations(app, record, environment)
         return Report.of(generator, task=contract.name, prefix=prefix, seed=seed, violations=found)
 
     report = output.run(run())

@@ -67,7 +67,9 @@ class Generator:
     async def _closed(self) -> None:
         async with asyncio.TaskGroup() as workers:
             for number in range(min(self._pace.concurrency, self._pace.count or self._pace.concurrency)):
-                workers.create_task(self._worker(self._pace.joins(number)))
+                joins = self._pace.joins(number)
+                if not self._pace.over(number, joins):
+                    workers.create_task(self._worker(joins))
 
     async def _worker(self, joins: float) -> None:
         await self._sleep_until(self.began + joins)
@@ -85,7 +87,10 @@ class Generator:
 
         async with asyncio.TaskGroup() as running:
             while True:
-                meant = self.began + self._pace.begins(self._next)
+                begins = self._pace.begins(self._next)
+                if self._pace.over(self._next, begins):
+                    return
+                meant = self.began + begins
                 await self._sleep_until(meant)
                 await room.acquire()
                 n = self._take(meant)
@@ -96,6 +101,7 @@ class Generator:
     def _take(self, now: float | None = None) -> int | None:
         now = time.monotonic() if now is None else now
         if self._stop.is_set() or self._pace.over(self._next, now - self.began):
+            self._stop.set()  # whoever has not joined yet need not any more
             return None
         self._next += 1
         return self._next - 1
@@ -112,6 +118,7 @@ class Generator:
         except InvalidInput as error:
             entry = self._deck.entry(n)
             tally.end(id, entry.name, entry.expected, Ending(NOT_SENT, message=str(error)), 0.0)
+            await asyncio.sleep(0)  # the others have their turn although this one waited for nothing
             return
         ending = await self._sender.send(id, drawn.input, drawn.steering)
         tally.end(id, drawn.kind, drawn.expect, ending, time.monotonic() - meant)
