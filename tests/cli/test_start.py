@@ -217,6 +217,26 @@ def test_wrong_usage(alone: CommandLine, arguments: tuple[str, ...], said: str) 
     assert said in ran.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("start", "--json"), "Missing argument 'TASK'"),
+        (("explain", "--json"), "Missing argument 'ID'"),
+        (("breaker", "open", "--json"), "Missing argument 'NAME'"),
+        (("start", "Order", "--json", "--priority", "9"), "--priority"),
+        (("operator", "order-1", "step", "--json"), "choose one of --retry, --skip and --resolve"),
+        (("strat", "Order", "--json"), "strat"),
+        (("--nonsense", "list", "--json"), "--nonsense"),
+    ],
+)
+def test_wrong_usage_as_json(alone: CommandLine, arguments: tuple[str, ...], said: str) -> None:
+    ran = alone(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    error = json.loads(ran.err)["error"]
+    assert (error["type"], error["exit_code"]) == ("UsageError", 2)
+    assert said in error["message"]
+
+
 def test_a_refusal_as_json_names_the_fields(alone: CommandLine) -> None:
     lines = [{**LINE, "quantity": 0}, {**LINE, "unit_price": "x"}]
     ran = start(alone, "--json", body=order_json(lines=lines))

@@ -20,6 +20,10 @@ _OF_ANY_MESH: Final = frozenset({"down", "status"})
 """These are about whatever runs here."""
 
 
+class UsageError(Exception):
+    """The command line was not understood."""
+
+
 class Commands(TyperGroup):
     """Runs a command and explains what it raises. The option `--mesh` may stand before a command or after it."""
 
@@ -32,6 +36,18 @@ class Commands(TyperGroup):
                 if mesh not in each.params:
                     each.params.append(mesh)
         return command
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what stands before the command.
+
+        Raises:
+            typer.Exit: with the exit code of wrong usage that was printed as JSON; for people Typer prints it.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            _explain_usage(error)
+            raise
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name.
@@ -46,12 +62,20 @@ class Commands(TyperGroup):
         except OSError as error:
             raise typer.Exit(output.fail(error)) from error
         except Exception as error:
+            _explain_usage(error)
             # Loaded only now: the framework takes half a second, and `--help` must not.
             from sagamesh.errors import SagameshError
 
             if isinstance(error, SagameshError):
                 raise typer.Exit(output.fail(error)) from error
             raise
+
+
+def _explain_usage(error: Exception) -> None:
+    # The class of these errors has no public name that all versions of Typer share.
+    said = getattr(error, "format_message", None)
+    if callable(said) and output.as_json():
+        raise typer.Exit(output.fail(UsageError(said()), code=output.WRONG_INPUT)) from error
 
 
 def _leaves(command: Any) -> Iterator[Any]:

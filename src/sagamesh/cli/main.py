@@ -97,6 +97,10 @@ def _execute(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as missing:
         sys.stderr.write(f"error: {missing.name} is not installed; the command line needs `sagamesh[cli]`\n")
         return _NOT_INSTALLED
+    from sagamesh.cli import output
+
+    # Before the command line is understood: that it is not is said as JSON, too.
+    output.expect_json("--json" in arguments)
     try:
         commands(args=list(arguments), prog_name="sagamesh")
     except SystemExit as leaving:

@@ -29,9 +29,11 @@ __all__ = [
     "UNREACHABLE",
     "WRONG_INPUT",
     "JsonOption",
+    "as_json",
     "connect",
     "console",
     "exit_code",
+    "expect_json",
     "fail",
     "flush",
     "print_json",
@@ -63,6 +65,16 @@ class _Mode:
 def _remember(json: bool) -> bool:
     _Mode.json = json
     return json
+
+
+def expect_json(wanted: bool) -> None:
+    """Say errors as JSON or not, also those of a command line that has not been understood yet."""
+    _Mode.json = wanted
+
+
+def as_json() -> bool:
+    """Whether errors are said as JSON."""
+    return _Mode.json
 
 
 JsonOption = Annotated[
