@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest_asyncio
 from temporalio import client as temporal
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import RateLimit
-from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
+from temporalio.api.taskqueue.v1 import RateLimit, TaskQueue
+from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest, UpdateTaskQueueConfigRequest
 from temporalio.worker import Replayer
 
 from sagamesh import Agent, BusinessError, Client, Pool, SagameshPlugin, current_call
@@ -121,6 +121,19 @@ async def eventually_backlog(depots: Depots, queue: str, count: int) -> None:
     """Wait until the server says that at least so many calls wait; its figures are up to five seconds old."""
     while (await describe_queue(depots.temporal, queue, "agent", queue)).backlog < count:  # noqa: ASYNC110
         await asyncio.sleep(0.1)  # the server has no way to tell
+
+
+async def ask_for_work(depots: Depots, queue: str) -> None:
+    """Ask once and go away, as a worker does that is killed: the server takes it for alive for a minute."""
+    request = PollActivityTaskQueueRequest(
+        namespace=depots.temporal.namespace, task_queue=TaskQueue(name=queue), identity="gone"
+    )
+    asking = asyncio.create_task(depots.temporal.workflow_service.poll_activity_task_queue(request))
+    while not (await describe_queue(depots.temporal, queue, "agent", queue)).workers:  # noqa: ASYNC110  # as above
+        await asyncio.sleep(0.05)
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
 
 
 async def set_rate(depots: Depots, queue: str, rate: float | None) -> None:

@@ -10,13 +10,13 @@ import pytest
 from sagamesh import TaskHandle
 from sagamesh.errors import TaskFailed
 from sagamesh.failure import Failure
-from sagamesh.routing import CentralRequest, CentralResult, Reason, central
+from sagamesh.routing import CentralRequest, CentralResult, Decision, Reason, central
 from sagamesh.routing.coordinator import Central
 from sagamesh.routing.explanation import Explanation
 from sagamesh.testing import served
 from tests.routing import depot
-from tests.routing.conftest import Depots, Started, eventually_backlog, set_rate
-from tests.support.zones import EU, US
+from tests.routing.conftest import Depots, Started, ask_for_work, eventually_backlog, set_rate
+from tests.support.zones import ASIA, EU, MOON, US
 
 # On one server, in one process: the last test replays what the others have left there.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -134,6 +134,23 @@ async def test_a_call_that_nobody_begins_is_routed_again(depots: Depots) -> None
     assert depots.log[-1] == ("reserve", "depot.eu", "depot.reserve#2")
     [passed] = [each for each in result.decision.refused if each.candidate.queue == "depot.us"]
     assert passed.refusals[0].reason is Reason.NO_ANSWER
+
+
+@pytest.mark.parametrize("wait_seconds", [0, 1])
+async def test_what_nobody_began_in_time_has_no_route(depots: Depots, wait_seconds: float) -> None:
+    """Whoever asked can tell it from a call that may have had an effect. All who look alive were asked before."""
+    await ask_for_work(depots, ASIA.queue)
+    await ask_for_work(depots, MOON.queue)
+    asked = request(need={"zones": ["asia", "moon"]}, start_seconds=0.7, wait_seconds=wait_seconds)
+    async with asyncio.timeout(30):
+        failed = await failure(depots, asked)
+    assert failed.type == "NoRoute"
+    for queue in ("depot.asia", "depot.moon"):
+        assert f"{queue}: NoAnswer: it did not begin a call that it was given just now" in failed.message
+    decision = Decision.model_validate(failed.details["decision"])
+    tried = [each for each in decision.refused if each.candidate.zone in ("asia", "moon")]
+    assert [[refusal.reason for refusal in each.refusals] for each in tried] == [[Reason.NO_ANSWER]] * 2
+    assert depots.log == []
 
 
 async def test_a_call_that_may_have_begun_stays_with_its_agent(depots: Depots) -> None:

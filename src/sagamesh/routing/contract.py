@@ -49,8 +49,8 @@ class _Request(Message):
 class CentralRequest(_Request):
     """A call that goes to the least loaded of those who would do.
 
-    - `wait_seconds`: how long to wait in line while nobody alive has room. An agent has room while at most
-      `need.most_waiting` calls wait for each of its workers; 5 unless that says otherwise.
+    - `wait_seconds`: how long to wait in line while nobody alive has room, or nobody begins the call. An agent has room
+      while at most `need.most_waiting` calls wait for each of its workers; 5 unless that says otherwise.
     """
 
     wait_seconds: Annotated[float, Field(ge=0, le=30 * _DAY)] = _HOUR

@@ -21,7 +21,8 @@ __all__ = ["Central"]
 class Central(TaskWorkflow):
     """Waits until an agent that would do has room, and gives it the call.
 
-    A call that nobody began in time certainly had no effect, and is routed again. One that may have begun stays with
+    A call that nobody began in time certainly had no effect, and is routed again; when nobody is left, it ends as
+    `NoRoute`. One that may have begun stays with
     its agent, under the same key, however long that takes: another agent might do it a second time.
     """
 
@@ -32,7 +33,8 @@ class Central(TaskWorkflow):
         """Route the call, and answer with its result and the decision.
 
         Raises:
-            ApplicationError: `NoRoute`, `UnknownName`, `InvalidInput`, or what the agent failed with.
+            ApplicationError: `NoRoute`, `UnknownName`, `InvalidInput`, which say that nothing has happened; or what the
+                agent failed with.
         """
         until = workflow.now() + timedelta(seconds=request.wait_seconds)
         passed_over: tuple[str, ...] = ()
@@ -53,8 +55,10 @@ class Central(TaskWorkflow):
                     self.board, step, terms.call(start_within=timedelta(seconds=request.start_seconds)), arg
                 )
             except FailureError as error:
-                if never_started(error) and workflow.now() < until:
-                    passed_over = (chosen.queue,)
+                if never_started(error):
+                    # Once the time is over, each is tried at most once more; then routing says why nobody would.
+                    late = workflow.now() >= until
+                    passed_over = (*passed_over, chosen.queue) if late else (chosen.queue,)
                     continue
                 if not lost(error):
                     raise

@@ -33,7 +33,7 @@ class MatchRequest(RouteRequest):
 
     - `undo`: the short name of the capability that undoes the call, with the same input; empty for none.
     - `passed_over`: queues whose worker did not begin a call just now. The server takes it for alive for a while, so
-      the others are tried first.
+      the others are tried first; where nothing may be waited for, only the others are.
     """
 
     input: dict[str, JsonValue]

@@ -73,7 +73,7 @@ class Router:
         found = self._offering(request.need)
         undos = self._undos(found, request.undo) if request.undo else {}
         against = _wrong_input(found, request)
-        if activity.info().attempt == 1:
+        if activity.info().attempt == 1 or not request.wait_seconds:
             for queue in request.passed_over:
                 why = "it did not begin a call that it was given just now"
                 against.setdefault(queue, []).append(Refusal(reason=Reason.NO_ANSWER, why=why))
