@@ -117,6 +117,16 @@ def test_operators() -> None:
     assert obeyed(NONE, order("reset"), T0) == NONE
 
 
+def test_the_orders_that_were_taken_are_known_also_those_that_changed_nothing() -> None:
+    state = NONE
+    for n in range(40):
+        given = Order(id=f"{n}", key="gateway", action="reset", by="olga", reason="")
+        state = obeyed(state, given, T0)
+
+    assert state.kept == {}
+    assert state.orders == tuple(f"{n}" for n in range(10, 40)), "the last ones only: the memo has an end"
+
+
 def test_a_queue_is_held_while_any_breaker_of_it_is_open() -> None:
     both = reported(HALF, report(Event.TRIPPED, 70, key="mail"), at(70))
     assert needed_hold(both).rate == pytest.approx(1 / 60)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from temporalio.client import Client as TemporalClient
@@ -19,7 +19,7 @@ from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 
 from sagamesh import Mesh, Pool
 from sagamesh.breaker.control import decide, find_breakers, see
-from sagamesh.breaker.fleet import keeper_id
+from sagamesh.breaker.fleet import Action, keeper_id
 from sagamesh.breaker.gate import look
 from sagamesh.errors import Refused
 from sagamesh.testing import served
@@ -112,6 +112,40 @@ async def test_an_order_that_nobody_can_carry_out_is_kept(server: Server, fleet:
 
     fleet.start("system")
     await eventually(lambda: _forced(server))
+    await decide(server.temporal, breakers, "close", by="olga", reason="enough")
+
+
+async def test_each_order_waits_until_it_is_carried_out_itself(server: Server, fleet: Fleet) -> None:
+    breakers = find_breakers(Mesh(relay), "provider")
+    [host] = fleet.start("system")
+    start = timedelta(seconds=60)  # the process has only just been started
+    for action, by in (("open", "olga"), ("open", "bob"), ("close", "paul"), ("close", "mia"), ("reset", "zoe")):
+        [seen] = await decide(
+            server.temporal, breakers, cast("Action", action), by=by, reason=f"{by} says so", patience=start
+        )
+        if action != "reset":  # nothing is open that it could change
+            expected = "forced open" if action == "open" else "closed"
+            assert (seen.state, seen.by, seen.reason) == (expected, by, f"{by} says so")
+            assert seen.since is not None
+
+    fleet.kill(host)
+    for action in ("open", "close"):
+        with pytest.raises(Refused, match="a process that hosts tasks"):
+            await decide(
+                server.temporal, breakers, cast("Action", action), by="olga", reason="", patience=timedelta(seconds=0.5)
+            )
+    fleet.start("system")
+    await decide(server.temporal, breakers, "close", by="olga", reason="enough", patience=start)
+
+
+async def test_two_who_decide_at_the_same_time_both_hear_of_it(server: Server, fleet: Fleet) -> None:
+    breakers = find_breakers(Mesh(relay), "provider")
+    fleet.start("system")
+    start = timedelta(seconds=60)
+    seen = await asyncio.gather(
+        *(decide(server.temporal, breakers, "open", by=by, reason="", patience=start) for by in ("olga", "bob"))
+    )
+    assert {one.state for [one] in seen} == {"forced open"}
     await decide(server.temporal, breakers, "close", by="olga", reason="enough")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import uuid4
 
 from pydantic import ValidationError
 from temporalio.client import Client
@@ -27,6 +28,9 @@ __all__ = ["Seen", "decide", "find_breakers", "see"]
 
 _PATIENCE: Final = timedelta(seconds=10)
 """For the keeper to do as it is told."""
+
+_STAMP: Final = timedelta(milliseconds=1)
+"""As exactly as a queue's reason tells times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,15 @@ class Seen:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An order that was sent, and the run of the keeper that has it."""
+
+    breaker: Declared
+    id: str
+    run: str
+
+
 def find_breakers(mesh: Mesh, name: str = "") -> tuple[Declared, ...]:
     """The breakers of this agent, of this key, or guarding this capability; all for the empty name.
 
@@ -68,10 +81,8 @@ async def see(client: Client, breakers: Sequence[Declared]) -> list[Seen]:
     Raises:
         ServerUnreachable: when the server does not answer.
     """
-    queues = list(dict.fromkeys(one.queue for one in breakers))
-    notices = dict(zip(queues, await asyncio.gather(*(reply(client, look(client, q)) for q in queues)), strict=True))
-    memories = dict(zip(queues, await asyncio.gather(*(_memory(client, q) for q in queues)), strict=True))
-    return [_seen(one, notices[one.queue].get(one.key), memories[one.queue].get(one.key)) for one in breakers]
+    notices, memories = await _read(client, breakers)
+    return [_seen(one, notices[one.queue].get(one.key), memories[one.queue].kept.get(one.key)) for one in breakers]
 
 
 async def decide(
@@ -83,14 +94,16 @@ async def decide(
     reason: str,
     patience: timedelta = _PATIENCE,
 ) -> list[Seen]:
-    """Open, close or reset these breakers, and wait until it is so.
+    """Open, close or reset these breakers, and wait until the orders are carried out. Returns what is so then.
 
     Raises:
         Refused: `NobodyKeeps` when no process that hosts tasks is there to do it; it is done as soon as one is.
         ServerUnreachable: when the server does not answer.
     """
+    given: list[_Given] = []
     for one in breakers:
         order = Order(
+            id=uuid4().hex,
             key=one.key,
             action=action,
             by=by,
@@ -99,12 +112,13 @@ async def decide(
             interval=one.interval,
             probes=one.rule.probes,
         )
-        await reply(client, send(client, one.queue, order))
+        given.append(_Given(one, order.id, await reply(client, send(client, one.queue, order))))
     until = time.monotonic() + patience.total_seconds()
     while True:
-        seen = await see(client, breakers)
-        if _obeyed(seen, action):
-            return seen
+        notices, memories = await _read(client, breakers)
+        pairs = [(notices[one.queue].get(one.key), memories[one.queue].kept.get(one.key)) for one in breakers]
+        if all(_agree(*pair) for pair in pairs) and await _taken(client, given, memories):
+            return [_seen(one, *pair) for one, pair in zip(breakers, pairs, strict=True)]
         if time.monotonic() > until:
             raise Refused(
                 "NobodyKeeps",
@@ -114,14 +128,20 @@ async def decide(
         await asyncio.sleep(0.1)
 
 
-def _obeyed(seen: Iterable[Seen], action: Action) -> bool:
-    match action:
-        case "open":
-            return all(one.state == Phase.FORCED for one in seen)
-        case "close":
-            return all(one.state == Phase.CLOSED for one in seen)
-        case "reset":
-            return all(one.state not in (Phase.FORCED, Phase.OPEN) for one in seen)
+async def _taken(client: Client, given: Iterable[_Given], memories: Mapping[str, Breakers]) -> bool:
+    """Whether the keepers have taken these orders. The one who was told may have ended, and another begun since."""
+    for order in given:
+        queue = order.breaker.queue
+        if order.id not in memories[queue].orders and order.id not in (await _memory(client, queue, order.run)).orders:
+            return False
+    return True
+
+
+def _agree(notice: Notice | None, kept: Kept | None) -> bool:
+    """Whether the queue is held as its keeper wants it, so that nothing it knows is still to be done."""
+    if kept is None or kept.phase is Phase.CLOSED:
+        return notice is None
+    return notice is not None and notice.state == kept.phase and abs(notice.since - kept.since) < _STAMP
 
 
 def _names(declared: Declared) -> set[str]:
@@ -143,16 +163,28 @@ def _seen(one: Declared, notice: Notice | None, kept: Kept | None) -> Seen:
     return Seen(one.key, one.agent, one.queue, one.capabilities, **facts)
 
 
-async def _memory(client: Client, queue: str) -> dict[str, Kept]:
-    """What the last keeper of a queue left, also when it has ended."""
+async def _read(
+    client: Client, breakers: Iterable[Declared]
+) -> tuple[dict[str, dict[str, Notice]], dict[str, Breakers]]:
+    """What these breakers' queues tell, and what their keepers know, by queue."""
+    queues = list(dict.fromkeys(one.queue for one in breakers))
+    notices = await asyncio.gather(*(reply(client, look(client, queue)) for queue in queues))
+    memories = await asyncio.gather(*(_memory(client, queue) for queue in queues))
+    return dict(zip(queues, notices, strict=True)), dict(zip(queues, memories, strict=True))
+
+
+async def _memory(client: Client, queue: str, run: str = "") -> Breakers:
+    """What a run of a queue's keeper left, the last one unless said, also when it has ended."""
+    nothing = Breakers(queue=queue)
     try:
-        described = await reply(client, client.get_workflow_handle(keeper_id(queue)).describe())
+        keeper = client.get_workflow_handle(keeper_id(queue), run_id=run or None)
+        described = await reply(client, keeper.describe())
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            return {}
+            return nothing
         raise
     left = (await described.memo()).get(MEMO)
     try:
-        return Breakers.model_validate(left).kept if left is not None else {}
+        return Breakers.model_validate(left) if left is not None else nothing
     except ValidationError:
-        return {}  # a keeper of another version; what holds the queue is known without it
+        return nothing  # a keeper of another version; what holds the queue is known without it

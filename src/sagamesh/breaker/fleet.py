@@ -33,6 +33,9 @@ _BETWEEN_PROBES: Final = 1.0
 
 _LONGEST_TEXT: Final = 300
 
+_REMEMBERED: Final = 30
+"""Orders whose ids are kept, for those who wait to hear that theirs was taken."""
+
 
 class Phase(StrEnum):
     """Where a breaker is for the whole fleet. `forced`: an operator opened it, and it stays so until one closes it."""
@@ -74,8 +77,12 @@ class Report(Message):
 
 
 class Order(Message):
-    """An operator's order: `open` until somebody closes it, `close` at once, `reset` lets probes decide."""
+    """An operator's order: `open` until somebody closes it, `close` at once, `reset` lets probes decide.
 
+    - `id`: by which who gave it finds it among those that were taken.
+    """
+
+    id: str = ""
     key: str
     action: Action
     by: str
@@ -114,10 +121,14 @@ class Hold(Message):
 
 
 class Breakers(Message):
-    """All breakers of one queue."""
+    """All breakers of one queue.
+
+    - `orders`: ids of the last orders that were taken.
+    """
 
     queue: str
     kept: dict[str, Kept] = Field(default_factory=dict)
+    orders: tuple[str, ...] = ()
 
     @property
     def idle(self) -> bool:
@@ -153,6 +164,8 @@ def reported(state: Breakers, report: Report, now: datetime) -> Breakers:
 
 def obeyed(state: Breakers, order: Order, now: datetime) -> Breakers:
     """Do as an operator says."""
+    if order.id:
+        state = state.model_copy(update={"orders": (*state.orders, order.id)[-_REMEMBERED:]})
     known = state.kept.get(order.key)
     if known is None:
         numbers = {"recovery": order.recovery, "interval": order.interval, "probes": order.probes}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -23,6 +25,9 @@ __all__ = ["HOLD", "LOST", "Former", "Gate", "Held", "HoldRequest", "holding", "
 HOLD: Final = "sagamesh.breaker_hold"
 
 LOST: Final = "sagamesh.breaker_lost"
+
+_SETTLES: Final = 1.0
+"""Seconds within which a queue's configuration is seen as it was set."""
 
 _log = logging.getLogger("sagamesh.breaker")
 
@@ -83,17 +88,16 @@ class Gate:
         hold, former = request.hold, request.former
         try:
             now = await _config(self._client, hold.queue)
-            ours = _ours(now)
-            if not ours:
+            if not _ours(now):
                 former = _former(now)
             if hold.rate is None:
-                if ours:
-                    await self._let_go(hold, former)
+                await self._let_go(hold, former)
                 return Held()
             if hold.fresh:
                 # From a standstill the first call waits for a whole interval; else one might pass at once.
                 await self._set(hold.queue, 0.0, hold.reason)
             await self._set(hold.queue, hold.rate, hold.reason)
+            await self._settled(hold.queue, hold.reason)
         except RPCError as error:
             if error.status is not RPCStatusCode.UNIMPLEMENTED:
                 raise
@@ -113,10 +117,19 @@ class Gate:
         _log.warning("queue %s: its rate was changed while a breaker holds it; it is held again", queue)
 
     async def _let_go(self, hold: Hold, former: Former | None) -> None:
-        if former is None:
-            await self._set(hold.queue, None, f"sagamesh: {hold.reason}")
-        else:
-            await self._set(hold.queue, former.rate, former.reason)
+        rate, reason = (None, f"sagamesh: {hold.reason}") if former is None else (former.rate, former.reason)
+        await self._set(hold.queue, rate, reason)
+        await self._settled(hold.queue, reason)
+
+    async def _settled(self, queue: str, reason: str) -> None:
+        """Wait until what was set is seen: it comes a little later, and who looks sooner takes the old for another's.
+
+        Not for long, because somebody may have set another rate at this moment.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLES):
+                while (await _config(self._client, queue)).metadata.reason != reason:  # noqa: ASYNC110  # the server's
+                    await asyncio.sleep(0.01)
 
     async def _set(self, queue: str, rate: float | None, reason: str) -> None:
         request = UpdateTaskQueueConfigRequest(

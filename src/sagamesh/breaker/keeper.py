@@ -59,6 +59,7 @@ class BreakerKeeper:
     def __init__(self, begin: Keeping) -> None:
         self._keeping = begin
         self._news: list[Report | Order] = []
+        self._told: Breakers | None = None
         self._looking: workflow.ActivityHandle[None] | None = None
 
     @workflow.run
@@ -116,12 +117,14 @@ class BreakerKeeper:
 
     async def _hold(self) -> None:
         needed = needed_hold(self._keeping.breakers)
-        if needed != self._keeping.hold:
-            # Before the queue changes, so that who sees the change also finds who brought it about.
-            workflow.upsert_memo({MEMO: self._keeping.breakers.model_dump(mode="json")})
-        elif not self._lost:
+        state = self._keeping.breakers
+        if needed == self._keeping.hold and not self._lost:
+            self._tell(state)
             self._look()
             return
+        # Before the queue changes, so that who sees the change also finds who brought it about. An order is among those
+        # that were carried out only afterwards.
+        self._tell(state.model_copy(update={"orders": self._told.orders if self._told is not None else ()}))
         first = self._keeping.hold is None
         if not (first and needed.rate is None and not needed.reason):
             held = await workflow.execute_activity(
@@ -134,7 +137,13 @@ class BreakerKeeper:
             )
             self._keeping = self._keeping.model_copy(update={"former": held.former, "stands": held.stands})
         self._keeping = self._keeping.model_copy(update={"hold": needed})
+        self._tell(state)
         self._look()
+
+    def _tell(self, state: Breakers) -> None:
+        if state != self._told:
+            self._told = state
+            workflow.upsert_memo({MEMO: state.model_dump(mode="json")})
 
     def _look(self) -> None:
         """See to it that somebody looks whether the queue stays held."""

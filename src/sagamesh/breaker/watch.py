@@ -35,13 +35,13 @@ _SOON: Final = 0.25
 """Seconds within which a look need not be repeated for a call that comes in."""
 
 
-async def send(client: Client, queue: str, news: Report | Order) -> None:
-    """Tell the keeper of a queue's breakers; it is started where there is none.
+async def send(client: Client, queue: str, news: Report | Order) -> str:
+    """Tell the keeper of a queue's breakers; it is started where there is none. Returns the run that was told.
 
     Raises:
         temporalio.service.RPCError: when the server does not answer.
     """
-    await client.start_workflow(
+    keeper = await client.start_workflow(
         KEEPER,
         Keeping(breakers=Breakers(queue=queue)),
         id=keeper_id(queue),
@@ -52,6 +52,7 @@ async def send(client: Client, queue: str, news: Report | Order) -> None:
         start_signal_args=[news],
         static_summary=f"circuit breakers of queue {queue}",
     )
+    return keeper.result_run_id or ""
 
 
 class Watch:
