@@ -18,7 +18,7 @@ from sagamesh.breaker.control import decide, find_breakers, see
 from sagamesh.breaker.notice import Notice, written
 from sagamesh.discovery import state_of
 from sagamesh.errors import TaskFailed
-from sagamesh.routing import CentralRequest, CentralResult, central
+from sagamesh.routing import CentralRequest, CentralResult, NegotiatedRequest, central, negotiated
 from sagamesh.routing.survey import figures_of
 from sagamesh.testing import served
 from tests.support.engine import eventually
@@ -136,6 +136,18 @@ async def test_an_open_breaker_holds_its_zone_until_a_routed_call_was_its_probe(
 async def test_with_nowhere_else_to_go_it_waits_for_the_breaker(wells: Wells) -> None:
     await wells.trip("trips-again")
     result = await (await wells.begin("patient", "near", wait_seconds=30)).result()
+    assert result.queue == NEAR.queue
+    await wells.until("closed")
+
+
+async def test_a_negotiated_call_waits_for_the_probe_after_its_offer(wells: Wells) -> None:
+    """The offer is a call, too: it takes what the breaker lets through just then."""
+    await wells.trip("trips-once-more")
+    await wells.until("half-open")
+    asked = NegotiatedRequest.model_validate(
+        {"capability": draw.type, "input": {}, "need": {"zones": ["near"]}, "start_seconds": 0.5, "wait_seconds": 0}
+    )
+    result = await (await wells.client.start(negotiated, asked, id="offered")).result()
     assert result.queue == NEAR.queue
     await wells.until("closed")
 

@@ -171,10 +171,12 @@ class Negotiated(TaskWorkflow):
         arg = Json(request.input)
         found = zip(matched.decision.ranked, matched.offered, strict=True)
         offered = {candidate.queue: (candidate, terms) for candidate, terms in found}
-        within = timedelta(seconds=request.start_seconds)
+        probes = {each.candidate.queue: each.figures.probe_seconds for each in matched.decision.considered}
         for each in scored:
             candidate, terms = offered[each.bid.queue]
             step = step_name(self.board, candidate.capability)
+            # Where a breaker is half-open, the offer took what it let through: the call is the next probe.
+            within = timedelta(seconds=request.start_seconds + probes[candidate.queue])
             try:
                 answer = await award(self.board, step, terms.call.call(start_within=within), arg)
             except (FailureError, asyncio.CancelledError) as error:
@@ -225,7 +227,7 @@ def _nobody(decision: Decision, bids: Sequence[Bid], request: NegotiatedRequest)
             considered.append(each)
             continue
         late = each.candidate.queue in bidding
-        seconds = request.start_seconds if late else request.bid_seconds
+        seconds = request.start_seconds + each.figures.probe_seconds if late else request.bid_seconds
         why = f"it {'won but did not begin' if late else 'did not answer the offer'} within {seconds:g} s"
         against = Refusal(reason=Reason.NO_ANSWER if late else Reason.NO_BID, why=why)
         considered.append(each.model_copy(update={"rank": None, "refusals": (*each.refusals, against)}))
