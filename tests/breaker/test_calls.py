@@ -230,6 +230,27 @@ async def test_operators_open_and_close_and_everybody_sees_it(server: Server) ->
         await decide(server.temporal, breakers, "close", by="olga", reason="enough")
 
 
+async def test_a_process_that_saw_nothing_of_the_hold_makes_the_probe_that_closes_it(server: Server) -> None:
+    """At rest it looks at the queue so seldom that it misses what an operator has opened and reset in between."""
+
+    async def fine(ask: Ask) -> Told:
+        return Told(said="fine")
+
+    breakers = declared_breakers(agents["operated"])
+    async with server.serving(pool("operated", fine)):
+        await (await begun(server, "operated", 1)).result()
+        await decide(server.temporal, breakers, "open", by="olga", reason="maintenance")
+        await decide(server.temporal, breakers, "reset", by="olga", reason="let a probe decide")
+        await asyncio.gather(*[(await begun(server, "operated", n)).result() for n in range(2, 5)])
+        async with asyncio.timeout(10):
+            await eventually(lambda: _closed_by_probe(server))
+
+
+async def _closed_by_probe(server: Server) -> bool:
+    [seen] = await see(server.temporal, declared_breakers(agents["operated"]))
+    return (seen.state, seen.reason) == ("closed", "a probe succeeded")
+
+
 async def _held(server: Server, queue: str) -> bool:
     return bool(await look(server.temporal, queue))
 

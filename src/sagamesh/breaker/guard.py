@@ -101,6 +101,9 @@ class _Guard(ActivityInboundInterceptor):
             # The attempts before this one ended without a word: each took too long, or its worker with it.
             times = f"{self._retry.attempts} attempts" if self._retry.attempts > 1 else "one attempt"
             raise ApplicationError(f"no answer in time ({times})", type="TimeoutError", non_retryable=True)
+        if not self._info.is_local:
+            waited = self._info.started_time - self._info.current_attempt_scheduled_time
+            await self._watch.look_first(self._line, waited=waited.total_seconds())
         admission = self._line.admit()
         if admission.wait is not None:
             await self._watch.look_again(self._line.declared.queue)

@@ -64,6 +64,7 @@ class Watch:
         self._unsent: dict[tuple[str, str], Report] = {}
         self._news = asyncio.Event()
         self._looked: dict[str, float] = {}
+        self._called: dict[str, float] = {}
         self._held: set[str] = set()
         self._troubled = False
 
@@ -76,6 +77,25 @@ class Watch:
         """Look at a queue now, for a call that would be refused by what was seen last."""
         if time.monotonic() - self._looked.get(queue, -_SOON) >= _SOON:
             await self._look(queue)
+
+    async def look_first(self, line: Line, *, waited: float) -> None:
+        """Look at the queue before a call of a process at rest, when the call may be one that was let through to try.
+
+        Such a call has waited, or is the first for a while. Without the look its process would not know
+        that it decides, and tell nobody how it ended. A server that does not answer soon keeps no call back.
+
+        - `waited`: seconds for which the call was on its queue.
+        """
+        queue, now = line.declared.queue, time.monotonic()
+        alone = now - self._called.get(queue, -_OFTEN) >= _OFTEN
+        self._called[queue] = now
+        if not line.at_rest or not (alone or waited >= _OFTEN) or now - self._looked.get(queue, -_OFTEN) < _OFTEN:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OFTEN):
+                await self._look(queue)
+        if not line.at_rest:
+            self._news.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
