@@ -49,6 +49,8 @@ async def test_the_command_line(server: Server, fleet: Fleet, provider: Provider
     assert json.loads(listed.stdout)[0]["capabilities"] == ["relay.send"], listed.stderr
     wrong = await command(server, "breaker", "open", "provder")
     assert (wrong.returncode, "did you mean provider?" in wrong.stderr) == (2, True)
+    nobody = await command(server, "breaker", "open", "provider", "--by", "")
+    assert (nobody.returncode, "say who decides" in nobody.stderr) == (2, True)
 
     fleet.start("agent")
     fleet.start("tasks")

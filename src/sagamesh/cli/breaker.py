@@ -85,9 +85,7 @@ def _decide(name: str, action: Action, by: str | None, reason: str, json: bool) 
 
     app = load_app()
     breakers = find_breakers(app.mesh, name)
-    who = by or output.user()
-    if not who:
-        raise typer.BadParameter("nobody is named by the operating system; say who decides", param_hint="--by")
+    who = output.who(by)
 
     async def ask() -> list[Seen]:
         return await decide((await output.connect(app)).temporal, breakers, action, by=who, reason=reason)

@@ -94,7 +94,7 @@ def _answer(task_id: str, yes: bool, by: str | None, reason: str, json: bool) ->
     from sagamesh.app import load_app
 
     app = load_app()
-    who = _who(by)
+    who = output.who(by)
 
     async def ask() -> ApprovalStatus:
         handle = (await output.connect(app)).find(task_id)
@@ -153,7 +153,7 @@ def _decide(
     try:
         read = None if result is None else body.read(result, option="--result")
         brought = None if read is None else body.parsed_object(read, str(result), option="--result")
-        decision = OperatorDecision(step=step, action=action, by=_who(by), reason=reason, result=brought)
+        decision = OperatorDecision(step=step, action=action, by=output.who(by), reason=reason, result=brought)
     except ValidationError as error:
         raise InvalidInput("the decision", field_problems(error)) from None
 
@@ -165,13 +165,3 @@ def _decide(
         output.print_json({"id": task_id, **dict(status)})
     else:
         output.print_text(f"{task_id} was told to {action} {step}. See how it goes on: sagamesh show {task_id}")
-
-
-def _who(by: str | None) -> str:
-    from sagamesh.errors import InvalidInput
-    from sagamesh.failure import FieldProblem
-
-    who = output.user() if by is None else by
-    if not who.strip():
-        raise InvalidInput("--by", [FieldProblem(field="", problem="say who decides, with --by or SAGAMESH_USER")])
-    return who

@@ -40,6 +40,8 @@ __all__ = [
     "print_table",
     "print_text",
     "run",
+    "user",
+    "who",
 ]
 
 DONE = 0
@@ -182,6 +184,21 @@ def user() -> str:
         return os.environ.get("SAGAMESH_USER") or getpass.getuser()
     except (KeyError, OSError):  # the user of a container may have none
         return ""
+
+
+def who(by: str | None) -> str:
+    """Who decides: as `--by` says, else the person at the keyboard.
+
+    Raises:
+        InvalidInput: when that names nobody.
+    """
+    from sagamesh.errors import InvalidInput
+    from sagamesh.failure import FieldProblem
+
+    name = user() if by is None else by
+    if not name.strip():
+        raise InvalidInput("--by", [FieldProblem(field="", problem="say who decides, with --by or SAGAMESH_USER")])
+    return name
 
 
 def flush() -> None:
