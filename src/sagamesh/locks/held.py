@@ -183,16 +183,18 @@ class _Block(AbstractAsyncContextManager[Held]):
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=f"Ask for lock {self._name}",
         )
+        name: Any = asked
         try:
             # In a task that was reset the request was made by the run before, under that one's name.
-            name: Any = await (recorded(call) if runs_inline() else call)
+            name = await (recorded(call) if runs_inline() else call)
             self._request = name
         except ActivityError as error:
-            self._grants.asked(asked, asked)
             if is_cancelled_exception(error):
                 raise asyncio.CancelledError from None
             failure = failure_of(error)
             if failure.type == "TimeoutError":
                 raise LockTimeout(self._name, self._wait or timedelta(0)) from None
             raise failed(failure) from None
-        self._grants.asked(asked, name)
+        finally:
+            # However it ended: a cancel in the turn that makes it is no error of the activity.
+            self._grants.asked(asked, name)

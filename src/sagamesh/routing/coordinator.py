@@ -22,8 +22,8 @@ class Central(TaskWorkflow):
     """Waits until an agent that would do has room, and gives it the call.
 
     A call that nobody began in time certainly had no effect, and is routed again; when nobody is left, it ends as
-    `NoRoute`. One that may have begun stays with
-    its agent, under the same key, however long that takes: another agent might do it a second time.
+    `NoRoute`. One that may have begun stays with its agent, under the same key, however long that takes: another agent
+    might do it a second time.
     """
 
     task = central
