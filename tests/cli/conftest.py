@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shop import APP, CommandLine, Shop, free_port, open_shop
+from sagamesh.stack.ports import free_port
+from tests.cli.shop import APP, CommandLine, Shop, open_shop
 from tests.timeline.histories import Script
 
 _counter = itertools.count()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -260,11 +259,3 @@ def order_json(price: int = 10, **changed: Any) -> str:
         "payment_method": "pm_card_visa",
     }
     return json.dumps({**whole, **changed})
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -23,18 +22,12 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from sagamesh import Client
+from sagamesh.stack.ports import free_port
 from sagamesh.testing import dev_server
 from tests.support.clerks import FOLDER, plugin
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
-
-
-def free_port() -> int:
-    """One that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.health.conftest import Fleet, Process, free_port
+from sagamesh.stack.ports import free_port
+from tests.health.conftest import Fleet, Process
 from tests.support.engine import eventually
 from tests.support.protocol_servers import protocol_server
 from tests.support.tls import Papers, issued, tls_front

@@ -15,9 +15,10 @@ import pytest
 
 from sagamesh.errors import Refused, TaskNotFound
 from sagamesh.stack.place import Place
+from sagamesh.stack.ports import free_port
 from sagamesh.stack.process import ProcessId
 from sagamesh.stack.state import PartState, Phase, StackState, Stage, forget, save
-from tests.cli.shop import APP, SAGAMESH, CommandLine, Shop, free_port, open_shop
+from tests.cli.shop import APP, SAGAMESH, CommandLine, Shop, open_shop
 
 CHECKED = (
     APP.replace("app = App(", 'app = App(\n    checks="shop_app:check",')

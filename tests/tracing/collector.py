@@ -12,7 +12,8 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
-from tests.health.conftest import PATIENCE, free_port
+from sagamesh.stack.ports import free_port
+from tests.health.conftest import PATIENCE
 
 __all__ = ["Collector", "attributes", "text_of", "tree"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -18,6 +19,12 @@ __all__ = ["LOOPBACK", "PortRequest", "assign", "free_port", "listens", "owner_o
 
 LOOPBACK = "127.0.0.1"
 HIGHEST = 65_535
+
+# Below the ports that systems give to outgoing connections (Linux from 32768 on, macOS and Windows from 49152 on): what
+# is free there stays free until the process that it is for has opened it, while one of the others may become any
+# connection's before. Above those that well-known servers listen on.
+_UNUSED = range(11_000, 32_000)
+_DRAWS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +131,14 @@ def _free(port: int) -> bool:
 
 
 def _any_free(held: ExitStack, taken: set[int]) -> int:
+    for port in random.SystemRandom().sample(_UNUSED, _DRAWS):
+        if port not in taken and _free(port):
+            taken.add(port)
+            return port
     while True:
         # Held until all are chosen, so that the same is not chosen twice.
         probe = held.enter_context(socket.socket())
         probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        if port not in taken:
-            return port
+        number: int = probe.getsockname()[1]
+        if number not in taken:
+            return number

@@ -43,13 +43,17 @@ async def dev_server(
 
     - `settings`: further dynamic configuration, `name=value` each, the value as JSON.
     """
+    server = binary("temporal", "sagamesh[stack]")
+    from sagamesh.stack.ports import free_port  # needs the same extra, of which binary() tells
+
     environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal", "sagamesh[stack]"),
+        dev_server_existing_path=server,
         dev_server_log_level="error",
         dev_server_extra_args=[
             word for value in (*DYNAMIC_CONFIG, *settings) for word in ("--dynamic-config-value", value)
         ],
         ip="127.0.0.1",
+        port=free_port(),
         plugins=[plugin or SagameshPlugin()],
         search_attributes=SEARCH_ATTRIBUTES,
     )
