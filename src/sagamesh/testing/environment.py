@@ -25,6 +25,10 @@ async def time_skipping(plugin: SimplePlugin | None = None) -> AsyncIterator[Wor
     """The time-skipping test server: timers of days pass at once while the result of a started task is waited for.
 
     Otherwise time passes as told: `await environment.sleep(...)`. It cannot list tasks.
+
+    It does not know of what is on its way between two workflows (a child's start, a signal, a cancel) and may skip to
+    the end of their time meanwhile: wait for those `with environment.auto_time_skipping_disabled()`, or take
+    `dev_server`.
     """
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=binary("temporal-test-server", "sagamesh[testing]"),
