@@ -200,7 +200,7 @@ class TaskHandle(Generic[Out]):
             raise
 
     async def _absent(self) -> SagameshError:
-        """Why the server found no task to ask: there is none, or it has ended."""
+        """Why the server found no task to ask: there was none, or it has ended."""
         try:
             described = await reply(self._client, self._temporal.describe())
         except RPCError as error:
@@ -210,6 +210,8 @@ class TaskHandle(Generic[Out]):
                 f"no task has the id {self.id}, or it ended so long ago that the server has forgotten it; "
                 "`sagamesh list` shows those that it knows"
             )
+        if described.status is temporal.WorkflowExecutionStatus.RUNNING:
+            return Refused("NoAnswer", f"task {self.id} was just being started; ask again")
         return _ended(described)
 
     def _unanswered(self) -> Refused:

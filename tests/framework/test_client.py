@@ -83,6 +83,27 @@ async def test_a_task_that_is_not_there(cached_engine: Engine, ask: str) -> None
         await getattr(handle, ask)(**words)
 
 
+async def test_a_task_that_is_being_started_while_it_is_asked(
+    cached_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = cached_engine.new_id()
+    asked = temporal.WorkflowHandle[Any, Any].query
+
+    async def too_early(handle: temporal.WorkflowHandle[Any, Any], *args: Any, **options: Any) -> Any:
+        try:
+            return await asked(handle, *args, **options)
+        finally:
+            await cached_engine.client.start(UNHOSTED, Plan(), id=task_id)
+
+    monkeypatch.setattr(temporal.WorkflowHandle, "query", too_early)
+
+    with pytest.raises(Refused, match="just being started; ask again") as refused:
+        await cached_engine.client.handle(UNHOSTED, task_id).status()
+
+    assert refused.value.reason == "NoAnswer"
+    await cached_engine.temporal.get_workflow_handle(task_id).terminate()
+
+
 async def test_an_input_that_is_no_model_of_the_contract(cached_engine: Engine) -> None:
     body: Any = order_request().model_dump()
 
