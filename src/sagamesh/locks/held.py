@@ -91,7 +91,7 @@ def lock(name: str, *, lease: timedelta, wait: timedelta | None = None) -> Abstr
     """Hold a lock while the block runs; one task at a time, in the order in which their requests arrived.
 
         async with lock("stock:sku-1", lease=seconds(30), wait=minutes(5)) as held:
-            await saga.step(stock.correct, Correction(..., fence=held.fence))
+            await saga.step(stock.correct, Correction(by=-2, fence=held.fence), undo=stock.uncorrect)
 
     - `name`: 1 to 150 letters, digits and `. _ : @ / + -`, beginning with a letter or digit; one lock for the whole
       namespace. It stands in ids, so no personal data in it.
@@ -103,6 +103,10 @@ def lock(name: str, *, lease: timedelta, wait: timedelta | None = None) -> Abstr
     For workflow code, inside a saga's block or outside. The lock is given back however the block ends, except by a bug,
     which ends nothing; a cancel while waiting leaves the queue. Locks that are taken one within the other must be taken
     in the same order by everybody: else they wait for each other until a lease or `wait` ends it.
+
+    A saga around the block compensates after it, when others may have held the lock: an undo then does not compare
+    fences, and must fit what they have changed (add the 2 again, not set what was). A saga inside the block is undone
+    before the lock is given back.
 
     Raises:
         LockTimeout: when the lock was not granted within `wait`.
