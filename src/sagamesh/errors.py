@@ -11,7 +11,7 @@
     ├── DependencyUnreachable        what a pool needs, such as its database, does not answer
     ├── TaskNotFound                 no task has this id
     ├── TaskConflict                 the id is taken by a task with another input
-    ├── Refused                      a running task declined a request (cancel, approve, operator)
+    ├── Refused                      a request was declined: by a task, the server, the stack, a deployment, a lock, ...
     ├── StackFailed                  the embedded stack did not start or go on (in sagamesh.stack.errors)
     │   └── PortTaken                ... because a port is taken
     └── TaskFailed                   the task ended without a result; carries the failure
@@ -127,7 +127,11 @@ class TaskConflict(SagameshError):
 
 
 class Refused(SagameshError):
-    """A running task declined a request. `reason` is the type name, such as `PastPointOfNoReturn`."""
+    """A request was declined: by a running task, the server, or a part of Sagamesh such as the embedded stack.
+
+    `reason` is a word for why, such as `PastPointOfNoReturn`, `ResourceExhausted` or `NoWorkers`; each function names
+    its own.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
