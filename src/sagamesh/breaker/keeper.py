@@ -97,11 +97,6 @@ class BreakerKeeper:
         """An operator decides."""
         self._news.append(order)
 
-    @workflow.query
-    def state(self) -> Breakers:
-        """The breakers now."""
-        return self._keeping.breakers
-
     def _take_news(self) -> None:
         now = workflow.now()
         state = self._keeping.breakers
