@@ -17,7 +17,7 @@ from sagamesh.stack.overview import overview
 from sagamesh.stack.part import Timing
 from sagamesh.stack.place import Place
 from sagamesh.stack.process import ProcessId
-from sagamesh.stack.state import Kind, PartState, Phase, StackState, Stage, load, running_address, running_web, save
+from sagamesh.stack.state import Kind, PartState, Phase, StackState, Stage, load, running_address, save
 
 Until: TypeAlias = Callable[[Callable[[], Any], str], Any]
 Orphan: TypeAlias = Callable[[str, Kind, str], PartState]
@@ -125,7 +125,6 @@ def test_the_address_is_known_as_long_as_supervisor_or_server_is_there(place: Pl
     assert running_address(place.root) is None
     state = killed(place, orphan("server", "server", "plain"))
     assert running_address(place.root) == "127.0.0.1:7233"
-    assert running_web(place.root) == "http://127.0.0.1:8233"
     stop(place, lambda _: None, QUICK)
     save(place, state)
     assert running_address(place.root) is None

@@ -26,7 +26,6 @@ __all__ = [
     "running_address",
     "running_app",
     "running_inline",
-    "running_web",
     "save",
 ]
 
@@ -198,12 +197,6 @@ def running_address(root: Path) -> str | None:
     """The address of the Temporal server that the embedded stack of this project runs, or None."""
     state = _serving(root)
     return state.address if state else None
-
-
-def running_web(root: Path) -> str | None:
-    """The Web UI of that server, as a URL without a slash at its end, or None."""
-    state = _serving(root)
-    return state.web if state else None
 
 
 def running_app(root: Path) -> str | None:
