@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from temporalio import client as temporal
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
-from temporalio.common import Priority, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.plugin import SimplePlugin
 from temporalio.service import RPCError, RPCStatusCode
@@ -21,7 +21,6 @@ from sagamesh.errors import InvalidInput, Refused, TaskConflict
 from sagamesh.failure import FieldProblem
 from sagamesh.handle import TaskHandle
 from sagamesh.inline import inline_queue
-from sagamesh.limits.precedence import Precedence, fairness_key
 from sagamesh.reply import reply
 from sagamesh.supervision.start import start_supervised
 from sagamesh.task import In, Out, Task, check_task_id
@@ -83,6 +82,7 @@ class Client:
         weight: float | None = None,
         inline: bool = False,
         supervised: bool = False,
+        timeout: timedelta | None = None,
     ) -> TaskHandle[Out]:
         """Start a task, or find the one that was started with this id and the same input.
 
@@ -92,15 +92,16 @@ class Client:
         - `weight`: its tenant's share against the others', 0.001 to 1000; None for what its contract says.
         - `inline`: on the process that hosts the task and its agents together (see `sagamesh.inline`); there must be
           one.
-
         - `supervised`: under a supervisor, which undoes what the task leaves behind when it is terminated, times out or
           is reset (see `sagamesh.supervision`). Not inline: what runs on the spot leaves too little in the history.
+        - `timeout`: the engine ends the task after so long, wherever it is. Only for a supervised one, which is undone
+          then; otherwise a deadline belongs to the task's saga.
 
         The handle's `found` tells which of the two it was.
 
         Raises:
-            InvalidInput: for an id, priority or weight that breaks the rule, or an input that is larger than the server
-                takes.
+            InvalidInput: for an id, priority, weight or timeout that breaks the rule, or an input that is larger than
+                the server takes.
             TypeError: when the input is no model of the task's contract.
             TaskConflict: when the id belongs to a task with another input.
             ServerUnreachable: when the server does not answer.
@@ -111,11 +112,14 @@ class Client:
         if not isinstance(arg, task.takes):
             raise TypeError(f"{task.name} takes {task.takes.__name__}, not {type(arg).__name__}")
         precedence = task.precedence(arg, priority=priority, weight=weight)
+        if timeout is not None and (timeout <= timedelta(0) or not supervised):
+            problem = "must be longer than 0" if supervised else "for a supervised task only: nothing would undo it then"
+            raise InvalidInput("the start", [FieldProblem(field="timeout", problem=problem)])
         if supervised:
             if inline:
                 problem = "not inline, too: what runs on the spot leaves too little behind to undo it by"
                 raise InvalidInput("the start", [FieldProblem(field="supervised", problem=problem)])
-            run_id = await start_supervised(self.temporal, task, arg, id, precedence)
+            run_id = await start_supervised(self.temporal, task, arg, id, precedence, timeout=timeout)
             if run_id is None:
                 return await self._same(task, arg, id)
             return TaskHandle(self.temporal, id, task.returns, run_id=run_id)
@@ -133,7 +137,7 @@ class Client:
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     search_attributes=TypedSearchAttributes(task.attributes(arg)),
                     static_summary=task.title(arg) if task.title else task.summary or None,
-                    priority=_engine_priority(precedence),
+                    priority=precedence.engine_priority(),
                     # Where this very process hosts the queue, the answer to the start is the task's first turn.
                     request_eager_start=inline,
                 ),
@@ -217,14 +221,3 @@ class Client:
             problem = f"id {task_id} is taken, but the server has forgotten how that task began; use a new id"
             raise TaskConflict(problem) from error
         return first.workflow_execution_started_event_attributes
-
-
-def _engine_priority(precedence: Precedence) -> Priority:
-    """The same precedence in the engine's terms. A task's calls have it from the task."""
-    if precedence == Precedence():
-        return Priority.default
-    return Priority(
-        priority_key=precedence.priority,
-        fairness_key=fairness_key(precedence.tenant) or None,
-        fairness_weight=precedence.weight,
-    )

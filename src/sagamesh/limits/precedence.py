@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from temporalio.common import Priority
+
 __all__ = ["Precedence", "fairness_key", "priority_problem", "weight_problem"]
 
 _LONGEST_KEY: Final = 64
@@ -30,6 +32,16 @@ class Precedence:
     priority: int | None = None
     tenant: str = ""
     weight: float | None = None
+
+    def engine_priority(self) -> Priority:
+        """The same in the engine's terms. A task's calls have it from the task."""
+        if self == Precedence():
+            return Priority.default
+        return Priority(
+            priority_key=self.priority,
+            fairness_key=fairness_key(self.tenant) or None,
+            fairness_weight=self.weight,
+        )
 
 
 def priority_problem(priority: int | None) -> str | None:
