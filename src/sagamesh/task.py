@@ -29,10 +29,6 @@ _LONGEST_ID = 200
 
 # The framework finds the keepers of breakers and locks by such ids: whatever else had one would take their place.
 _RESERVED: Final = "sagamesh."
-_INSTEAD: Final = {
-    "sagamesh.breaker:": "`sagamesh breaker` opens and closes breakers",
-    "sagamesh.lock:": "`sagamesh locks` shows the task that holds it, and that one can be cancelled",
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +133,14 @@ def check_no_part(workflow_id: str) -> None:
     """
     if not workflow_id.startswith(_RESERVED):
         return
-    instead = next((f": {hint}" for start, hint in _INSTEAD.items() if workflow_id.startswith(start)), "")
+    from sagamesh.breaker.fleet import keeper_id
+    from sagamesh.locks.messages import lock_id  # only now: the package of locks imports this module
+
+    hints = {
+        keeper_id(""): "`sagamesh breaker` opens and closes breakers",
+        lock_id(""): "`sagamesh locks` shows the task that holds it, and that one can be cancelled",
+    }
+    instead = next((f": {hint}" for start, hint in hints.items() if workflow_id.startswith(start)), "")
     problem = f"{_shown(workflow_id)} is no task but a part of the framework{instead}"
     raise InvalidInput("the request", [FieldProblem(field="id", problem=problem)])
 

@@ -10,10 +10,6 @@ StatusWord: TypeAlias = Literal[
     "running", "completed", "failed", "cancelled", "awaiting_approval", "compensating", "needs_operator"
 ]
 
-# Kept by the framework for its own purposes; `sagamesh locks` and `sagamesh breaker` show them. A supervisor is listed:
-# it may need an operator.
-_NO_TASKS: Final = "WorkflowType NOT IN ('sagamesh.Breaker', 'sagamesh.Lock')"
-
 # How a task ended, the engine knows best: a terminated task has not said anything any more.
 _ENDED: Final = {
     "completed": "ExecutionStatus = 'Completed'",
@@ -36,8 +32,12 @@ def list_filter(
         InvalidInput: for a customer that the engine's filter has no way to write.
     """
     from sagamesh.attributes import CUSTOMER, NEEDS_OPERATOR, STATUS
+    from sagamesh.breaker.keeper import KEEPER
+    from sagamesh.locks.messages import LOCK
 
-    parts = [] if query or task else [_NO_TASKS]
+    # Kept by the framework for its own purposes; `sagamesh locks` and `sagamesh breaker` show them. A supervisor is
+    # listed: it may need an operator.
+    parts = [] if query or task else [f"WorkflowType NOT IN ('{KEEPER}', '{LOCK}')"]
     if needs_operator:
         parts.append(f"{NEEDS_OPERATOR.name} = true AND ExecutionStatus = 'Running'")
     if task:
