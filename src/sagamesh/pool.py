@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 from temporalio.client import Client
@@ -26,6 +26,7 @@ from sagamesh.errors import DefinitionError, Unserved
 from sagamesh.faults import fault_interceptors
 from sagamesh.limits.queue import QueueLimits, limits_of
 from sagamesh.limits.tenant_rate import keep_tenant_rate
+from sagamesh.polled_queue import Queue
 from sagamesh.pollers import DEFAULT_POLLERS, Pollers, polling
 from sagamesh.routing.bidder import Bidder
 from sagamesh.served import falls_on_kept, kept_activity, served_activity, unknown_capability
@@ -241,9 +242,9 @@ class Pool:
         return [*(self._worker(client, limits) for limits in self._limits()), *self._kept_workers(client)]
 
     @property
-    def queues(self) -> list[tuple[str, Literal["activities", "workflows"]]]:
+    def queues(self) -> list[Queue]:
         """What the workers poll: each queue's name, and which side of it."""
-        found: list[tuple[str, Literal["activities", "workflows"]]] = []
+        found: list[Queue] = []
         for limits in self._limits():
             if self.workflows:
                 found.append((limits.queue, "workflows"))

@@ -10,8 +10,8 @@ from temporalio.client import Client as Temporal
 
 from sagamesh import Agent, Client, Message, Pool, ResourceSlots
 from sagamesh.health.busy import busy
-from sagamesh.health.engine import Queue
 from sagamesh.inline import inline_queue
+from sagamesh.polled_queue import Queue
 from sagamesh.routing.bidder import Bidder
 from tests.inline.hands import Deed, Done, Work, do, far, hands, undo, work
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sagamesh.health.engine import Queue
 from sagamesh.inline import inline_queue
+from sagamesh.polled_queue import Queue
 from sagamesh.pool import Pool
 from sagamesh.slots import least, together
 

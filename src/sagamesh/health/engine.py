@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from sagamesh.health.watch import Problem
+from sagamesh.polled_queue import Queue, pollers_of
 
-__all__ = ["FRESH", "Queue", "answers", "is_polled", "polled", "queues_of"]
-
-Queue: TypeAlias = tuple[str, Literal["activities", "workflows"]]
-"""A task queue's name, and which of its two sides is meant."""
+__all__ = ["FRESH", "answers", "is_polled", "polled", "queues_of"]
 
 FRESH: Final = timedelta(seconds=75)
 """A poller that was not seen for this long polls no more. One that finds nothing asks again within 60 seconds."""
@@ -27,11 +24,6 @@ _SKEW: Final = timedelta(seconds=5)
 """How far the server's clock may be behind this process's."""
 
 _ANSWER: Final = timedelta(seconds=5)
-
-_SIDES = {
-    "activities": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    "workflows": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-}
 
 
 def queues_of(worker: Worker) -> list[Queue]:
@@ -63,15 +55,11 @@ async def polled(client: Client, queue: Queue, started: datetime) -> None:
     Raises:
         Problem: when it does not, or cannot be asked.
     """
-    name, side = queue
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=_SIDES[side]
-    )
     try:
-        answer = await client.workflow_service.describe_task_queue(request, timeout=_ANSWER)
+        pollers = await pollers_of(client, queue, timeout=_ANSWER)
     except RPCError as error:
         raise Problem(f"the Temporal server answers: {error}", certain=False) from None
-    if not is_polled(answer.pollers, client.identity, started=started, now=datetime.now(UTC)):
+    if not is_polled(pollers, client.identity, started=started, now=datetime.now(UTC)):
         raise Problem("it is not polled by this process")
 
 

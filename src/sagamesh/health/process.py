@@ -16,12 +16,13 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from sagamesh.health.busy import busy
-from sagamesh.health.engine import Queue, answers, polled, queues_of
+from sagamesh.health.engine import answers, polled, queues_of
 from sagamesh.health.page import page
 from sagamesh.health.probe import Answer, probe_server
 from sagamesh.health.record import Record
 from sagamesh.health.verdict import Bounds, Facts, Verdict
 from sagamesh.health.watch import Check, beating, watching
+from sagamesh.polled_queue import Queue
 from sagamesh.pool import Pool
 from sagamesh.settings import WorkerSettings
 

@@ -15,10 +15,11 @@ from temporalio.service import RPCError
 from sagamesh.discovery import describe_queue
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import FieldProblem
+from sagamesh.polled_queue import Queue
 from sagamesh.scaling import Autoscaler, Behavior, Figure, Policy, Rules, average_value
 from sagamesh.stack.errors import StackFailed
 from sagamesh.stack.ports import LOOPBACK
-from sagamesh.stack.readiness import Engine, Queue
+from sagamesh.stack.readiness import Engine
 from sagamesh.stack.replicas import Replicas
 from sagamesh.stack.state import PartState, PoolScale, Stage
 

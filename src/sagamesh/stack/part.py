@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from sagamesh.stack.readiness import Queue
+from sagamesh.polled_queue import Queue
 from sagamesh.stack.state import Kind
 
 __all__ = ["Part", "Probe", "Timing"]

@@ -13,11 +13,12 @@ from sagamesh.attributes import SEARCH_ATTRIBUTES
 from sagamesh.errors import DefinitionError, UnknownName
 from sagamesh.faults import VARIABLE
 from sagamesh.inline import inline_queue
+from sagamesh.polled_queue import Queue
 from sagamesh.settings import PREFIX, WorkerSettings
 from sagamesh.stack.part import Part
 from sagamesh.stack.place import Place
 from sagamesh.stack.ports import LOOPBACK, PortRequest
-from sagamesh.stack.readiness import NAMESPACE, Engine, HelperReady, PoolReady, Queue, ServerReady
+from sagamesh.stack.readiness import NAMESPACE, Engine, HelperReady, PoolReady, ServerReady
 from sagamesh.stack.server import ServerPorts, server_command
 
 __all__ = ["INLINE", "SERVER", "PortOptions", "plan", "pool_layers", "port_requests", "queues_of"]

@@ -7,31 +7,23 @@ import http.client
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
-from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from sagamesh.app import ReadyCheck
+from sagamesh.polled_queue import Queue, pollers_of
 from sagamesh.stack.ports import LOOPBACK, listens
 
-__all__ = ["NAMESPACE", "Engine", "HelperReady", "PoolReady", "Queue", "ServerReady", "polled_by"]
+__all__ = ["NAMESPACE", "Engine", "HelperReady", "PoolReady", "ServerReady", "polled_by"]
 
 NAMESPACE = "default"
 _ANSWER = timedelta(seconds=2)
-
-Queue: TypeAlias = tuple[str, Literal["activities", "workflows"]]
-"""A task queue's name, and which of its two sides is meant."""
-
-_SIDES = {
-    "activities": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    "workflows": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-}
 
 
 class Engine:
@@ -117,14 +109,11 @@ class PoolReady:
         if client is None:
             return "the Temporal server does not answer"
         for name, side in self.queues:
-            request = DescribeTaskQueueRequest(
-                namespace=NAMESPACE, task_queue=TaskQueue(name=name), task_queue_type=_SIDES[side]
-            )
             try:
-                answer = await client.workflow_service.describe_task_queue(request, timeout=_ANSWER)
+                pollers = await pollers_of(client, (name, side), timeout=_ANSWER)
             except RPCError as error:
                 return f"the Temporal server answers: {error}"
-            if not polled_by(pid, answer.pollers):
+            if not polled_by(pid, pollers):
                 return f"it does not poll queue {name} for {side}"
         return None
 
