@@ -94,10 +94,11 @@ def worker(
 
 
 def topology(
-    format: Annotated[str, typer.Option(help="mermaid, dot, svg or json")] = "mermaid",  # the option's name
+    format: Annotated[str, typer.Option(help="mermaid, dot, svg or json, as --json")] = "mermaid",  # the option's name
     live: Annotated[
         bool, typer.Option("--live", help="Also how it stands now: workers, what waits, breakers; asks the server.")
     ] = False,
+    json: output.JsonOption = False,
 ) -> None:
     """Check the mesh and draw it: agents, their capabilities, what depends on what, and which task uses whom."""
     from sagamesh.app import load_app
@@ -113,4 +114,4 @@ def topology(
         client = await output.connect(app)
         return await with_presence(client.temporal, await describe_app(client.temporal, app))
 
-    typer.echo(draw(app, format, output.run(ask()) if live else ()))
+    typer.echo(draw(app, "json" if json else format, output.run(ask()) if live else ()))
