@@ -53,6 +53,17 @@ def test_every_variable_is_documented(kind: type[BaseSettings]) -> None:
         assert re.search(rf"^\| `{name}` \| ", REFERENCE, re.MULTILINE), f"{name} is missing in docs/reference.md"
 
 
+def test_every_reason_of_a_refused_request_to_a_task_is_documented() -> None:
+    reasons = set()
+    for module in ("handle", "steering", "completion", "reply"):
+        source = (Path(__file__).parents[2] / "src" / "sagamesh" / f"{module}.py").read_text(encoding="utf-8")
+        found = re.findall(r'(?:[Rr]efused\(\s*|, type=|RPCStatusCode\.\w+: )"(\w+)"', source)
+        assert found, module
+        reasons |= {*found}
+    section = REFERENCE.partition("## The Python client")[2].partition("\n## ")[0]
+    assert reasons - set(re.findall(r"`(\w+)`", section)) == set()
+
+
 def test_the_variables_of_the_command_line_are_documented() -> None:
     for name in _COMMAND_LINE:
         assert re.search(rf"^\| `{name}` \| ", REFERENCE, re.MULTILINE), f"{name} is missing in docs/reference.md"
