@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 from sagamesh import Agent, Message, Retry, Saga, Task, TaskWorkflow, seconds
 from sagamesh.locks import Held, LockLost, LockTimeout, leadership, lock
@@ -108,6 +109,19 @@ class Holds(TaskWorkflow):
 
 
 @workflow.defn
+class Undone(TaskWorkflow):
+    """Enters in a saga inside the block, and fails: the undo leaves."""
+
+    task = task("Undone")
+
+    @workflow.run
+    async def run(self, turn: Turn) -> Seen:
+        async with lock(turn.name, lease=seconds(turn.lease_seconds), wait=wait_of(turn)) as held, Saga() as saga:
+            await saga.step(enter, entry_of(held), undo=leave)
+            raise ApplicationError("changed its mind", type="Changed", non_retryable=True)
+
+
+@workflow.defn
 class Left(TaskWorkflow):
     """Takes the lock, gives it back, and runs on."""
 
@@ -186,4 +200,4 @@ class Again(TaskWorkflow):
         return Seen(note="never stopped")
 
 
-FLOWS: tuple[type[TaskWorkflow], ...] = (Visit, Holds, Left, Impatient, Leads, Both, Again)
+FLOWS: tuple[type[TaskWorkflow], ...] = (Visit, Holds, Undone, Left, Impatient, Leads, Both, Again)

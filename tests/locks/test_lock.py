@@ -157,6 +157,22 @@ def replayed(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+async def test_a_saga_inside_the_block_is_undone_before_the_next_one_gets_the_lock(
+    contended: Client, place: Place, replayed: bool
+) -> None:
+    name, many = new("undone"), 5
+    handles = await asyncio.gather(
+        *(start(contended, tasks.Undone.task, Turn(name=name), replayed=replayed) for _ in range(many))
+    )
+    for handle in handles:
+        with pytest.raises(TaskFailed) as caught:
+            await handle.result()
+        assert [each.step for each in caught.value.failure.undone] == ["place.enter"]
+    visits = place.visits()
+    assert len(visits) == 2 * many
+    alone(visits)
+
+
 async def test_a_holder_that_is_terminated_is_succeeded_after_its_lease(
     contended: Client, place: Place, replayed: bool
 ) -> None:
