@@ -113,7 +113,7 @@ class Client:
             raise TypeError(f"{task.name} takes {task.takes.__name__}, not {type(arg).__name__}")
         precedence = task.precedence(arg, priority=priority, weight=weight)
         if timeout is not None and (timeout <= timedelta(0) or not supervised):
-            problem = "must be longer than 0" if supervised else "for a supervised task only: nothing would undo it then"
+            problem = "must be longer than 0" if supervised else "only for a supervised task: no other is undone then"
             raise InvalidInput("the start", [FieldProblem(field="timeout", problem=problem)])
         if supervised:
             if inline:
