@@ -1,4 +1,4 @@
-"""The proof of the ten-agent mesh: every checkout against everybody's books, of orders and of the six agents beside."""
+"""The proof of the ten-agent mesh: every checkout against the books of orders, and of four agents of its own."""
 
 from __future__ import annotations
 
