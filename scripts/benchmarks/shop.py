@@ -8,16 +8,16 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from temporalio import client as temporal
 
 from benchmarks.load import Job
 from benchmarks.processes import BenchFailed, Fleet
-from mesh_agents.order import OrderLine, OrderRequest, order
+from mesh_agents.order import OrderRequest, order
 from mesh_workers import app
 from mesh_workers.audit import EndedOrder, Sources, audit
+from mesh_workers.seed import one_line
 from sagamesh import Client
 from sagamesh.errors import TaskFailed
 from sagamesh.load.check import pool_environment
@@ -38,23 +38,17 @@ class Kind:
     ending: str
 
 
-def _order(sku: str, quantity: int, price: str, *, customer: str = "ada", pay: str = "pm_card_visa") -> OrderRequest:
-    line = OrderLine(sku=sku, quantity=quantity, unit_price=Decimal(price))
-    total = line.unit_price * quantity
-    return OrderRequest(customer=customer, currency="EUR", lines=(line,), total=total, payment_method=pay)
-
-
 _KINDS = (
-    Kind(_order("book", 1, "12.50"), "completed"),
-    Kind(_order("lamp", 1, "39.90"), "completed"),
-    Kind(_order("desk", 1, "399.00"), "completed"),
-    Kind(_order("book", 2, "12.50"), "completed"),
-    Kind(_order("lamp", 2, "39.90"), "completed"),
-    Kind(_order("violin", 7, "10.00"), "OutOfStock"),
-    Kind(_order("book", 1, "12.50", pay="pm_card_chargeDeclined"), "Declined"),
-    Kind(_order("book", 1, "12.50", customer="mallory"), "UserBlocked"),
-    Kind(_order("lamp", 1, "39.90", customer="grace"), "completed"),
-    Kind(_order("book", 3, "12.50"), "completed"),
+    Kind(one_line("book", 1, "12.50"), "completed"),
+    Kind(one_line("lamp", 1, "39.90"), "completed"),
+    Kind(one_line("desk", 1, "399.00"), "completed"),
+    Kind(one_line("book", 2, "12.50"), "completed"),
+    Kind(one_line("lamp", 2, "39.90"), "completed"),
+    Kind(one_line("violin", 7, "10.00"), "OutOfStock"),
+    Kind(one_line("book", 1, "12.50", pay="pm_card_chargeDeclined"), "Declined"),
+    Kind(one_line("book", 1, "12.50", customer="mallory"), "UserBlocked"),
+    Kind(one_line("lamp", 1, "39.90", customer="grace"), "completed"),
+    Kind(one_line("book", 3, "12.50"), "completed"),
 )
 """Seven good orders of ten, and one of each kind that is refused."""
 

@@ -18,11 +18,11 @@ import pytest
 
 from mesh_agents.order import OrderResult
 from mesh_workers.checks import check
+from mesh_workers.seed import one_line
 from sagamesh.errors import InvalidInput
 from sagamesh.load import Ended
 from tests.stack.conftest import eventually
 from tests.whole.conftest import ROOT, SAGAMESH, Stack
-from tests.whole.orders import one_line
 
 SEED = os.environ.get("SAGAMESH_TEST_SEED", "2026")
 MINUTES = float(os.environ.get("SAGAMESH_TEST_MINUTES", "3"))

@@ -17,13 +17,13 @@ from temporalio import client as temporal
 
 from mesh_agents.order import OrderResult, order
 from mesh_workers import app
+from mesh_workers.seed import one_line
 from sagamesh import Client, TaskHandle
 from sagamesh.testing import dev_server
 from tests.health.conftest import Fleet, Process
 from tests.support import prometheus
 from tests.support.mail_servers import MailboxProcess
 from tests.support.payment_gateways import API_KEY, Sandbox, running
-from tests.whole.orders import one_line
 
 ROOT = Path(__file__).parents[2]
 SCRAPE_CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"

@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from temporalio.service import RPCError
 
-from mesh_agents.order import OrderLine, OrderRequest, OrderResult, order
+from mesh_agents.order import OrderRequest, OrderResult, order
 from mesh_workers import app
 from mesh_workers.audit import EndedOrder
+from mesh_workers.seed import one_line
 from sagamesh import Client, TaskHandle
 from sagamesh.errors import ServerUnreachable, TaskFailed
 
@@ -24,15 +24,6 @@ class Sent:
     id: str
     request: OrderRequest
     expected: str
-
-
-def one_line(
-    sku: str = "book", quantity: int = 1, price: str = "12.50", *, customer: str = "ada", pay: str = "pm_card_visa"
-) -> OrderRequest:
-    line = OrderLine(sku=sku, quantity=quantity, unit_price=Decimal(price))
-    return OrderRequest(
-        customer=customer, currency="EUR", lines=(line,), total=line.unit_price * quantity, payment_method=pay
-    )
 
 
 def mixed(prefix: str, count: int) -> list[Sent]:

@@ -14,11 +14,11 @@ import pytest
 from mesh_agents.order import OrderRequest, OrderResult, order
 from mesh_workers import app
 from mesh_workers.audit import EndedOrder, audit
+from mesh_workers.seed import one_line
 from sagamesh import Client, TaskHandle
 from sagamesh.errors import Refused, TaskFailed
 from sagamesh.status import StepState, TaskStatus
 from tests.whole.conftest import Stack
-from tests.whole.orders import one_line
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio, pytest.mark.timeout(180)]
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from mesh_activities.accounts import Accounts
 from mesh_agents.accounts import accounts, validate
-from mesh_workers import demo, dependencies
+from mesh_workers import dependencies, seed
 from mesh_workers.settings import AccountsSettings
 from sagamesh import Pool
 from sagamesh.settings import read_settings
@@ -22,6 +22,6 @@ async def pool() -> AsyncIterator[Pool]:
         dependencies.database(settings.database) as answers,
     ):
         if settings.seed == "demo":
-            for user, blocked in demo.USERS:
+            for user, blocked in seed.USERS:
                 await implementation.enrol(user, blocked=blocked)
         yield Pool(accounts, checks={"database": answers}).serve(validate, implementation.validate)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from mesh_activities.catalog import Catalog
 from mesh_agents.catalog import catalog, describe, publish, quote
-from mesh_workers import demo, dependencies
+from mesh_workers import dependencies, seed
 from mesh_workers.settings import CatalogSettings
 from sagamesh import Pool
 from sagamesh.settings import read_settings
@@ -22,7 +22,7 @@ async def pool() -> AsyncIterator[Pool]:
         dependencies.database(settings.database) as answers,
     ):
         if settings.seed == "demo":
-            await shelves.publish_as("demo", demo.PRICES)
+            await shelves.publish_as("demo", seed.PRICES)
         yield (
             Pool(catalog, checks={"database": answers})
             .serve(publish, shelves.publish)

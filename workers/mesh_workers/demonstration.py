@@ -12,14 +12,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mesh_agents.order import OrderLine, OrderRequest, OrderResult, order
+from mesh_agents.order import OrderRequest, OrderResult, order
 from mesh_workers import app
 from mesh_workers.audit import Audit, EndedOrder, Sources, audit
+from mesh_workers.seed import one_line
 from sagamesh import Client, TaskHandle
 from sagamesh.app import project_root
 from sagamesh.errors import Refused, SagameshError, TaskFailed
@@ -54,39 +54,32 @@ class Ending:
     ended: EndedOrder
 
 
-def request(sku: str, quantity: int, price: str, *, customer: str = "ada", pay: str = "pm_card_visa") -> OrderRequest:
-    """An order of one line in EUR."""
-    line = OrderLine(sku=sku, quantity=quantity, unit_price=Decimal(price))
-    total = line.unit_price * quantity
-    return OrderRequest(customer=customer, currency="EUR", lines=(line,), total=total, payment_method=pay)
-
-
 def scenarios() -> list[Scenario]:
     """The 20 orders."""
-    big = request("desk", 2, "399.00")
+    big = one_line("desk", 2, "399.00")
     return [
-        *(Scenario("good", "completed", request("book", n, "12.50")) for n in range(1, 8)),
+        *(Scenario("good", "completed", one_line("book", n, "12.50")) for n in range(1, 8)),
         Scenario(
-            "good, the gateway fails three times", "completed", request("lamp", 1, "39.90", pay="pm_sandbox_fail_3")
+            "good, the gateway fails three times", "completed", one_line("lamp", 1, "39.90", pay="pm_sandbox_fail_3")
         ),
         Scenario(
             "good, the answer to the charge is lost",
             "completed",
-            request("lamp", 2, "39.90", pay="pm_sandbox_answer_lost"),
+            one_line("lamp", 2, "39.90", pay="pm_sandbox_answer_lost"),
         ),
-        Scenario("card declined", "Declined", request("book", 1, "12.50", pay="pm_card_chargeDeclined")),
-        Scenario("card without money", "Declined", request("lamp", 1, "39.90", pay="pm_card_insufficientFunds")),
-        *(Scenario("out of stock", "OutOfStock", request("violin", 5, "99.00")) for _ in range(2)),
+        Scenario("card declined", "Declined", one_line("book", 1, "12.50", pay="pm_card_chargeDeclined")),
+        Scenario("card without money", "Declined", one_line("lamp", 1, "39.90", pay="pm_card_insufficientFunds")),
+        *(Scenario("out of stock", "OutOfStock", one_line("violin", 5, "99.00")) for _ in range(2)),
         *(Scenario("over the limit, approved", "completed", big, _approve) for _ in range(2)),
         Scenario("over the limit, rejected", "Rejected", big, _reject),
         Scenario("cancelled while it waits for approval", "Cancelled", big, _cancel_when_asked),
         Scenario(
             "cancelled while the money is being taken",
             "Cancelled",
-            request("lamp", 1, "39.90", pay="pm_sandbox_slow_3"),
+            one_line("lamp", 1, "39.90", pay="pm_sandbox_slow_3"),
             _cancel_when_charging,
         ),
-        *(Scenario("mail server down", "completed", request("book", 1, "12.50", customer="linus")) for _ in range(2)),
+        *(Scenario("mail server down", "completed", one_line("book", 1, "12.50", customer="linus")) for _ in range(2)),
     ]
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from mesh_activities.identity import Identity
 from mesh_agents.identity import close, identity, open_session, resolve
-from mesh_workers import demo, dependencies
+from mesh_workers import dependencies, seed
 from mesh_workers.settings import IdentitySettings
 from sagamesh import Pool
 from sagamesh.settings import read_settings
@@ -22,9 +22,9 @@ async def pool() -> AsyncIterator[Pool]:
         dependencies.database(settings.database) as answers,
     ):
         if settings.seed == "demo":
-            for user, blocked in demo.USERS:
-                await doorkeeper.enrol(user.user_id, demo.ROLES, disabled=blocked)
-            for session in demo.SESSIONS:
+            for user, blocked in seed.USERS:
+                await doorkeeper.enrol(user.user_id, seed.ROLES, disabled=blocked)
+            for session in seed.SESSIONS:
                 await doorkeeper.keep_open(session)
         yield (
             Pool(identity, checks={"database": answers})

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from mesh_activities.inventory import Stock
 from mesh_agents.inventory import confirm, inventory, release, reserve
-from mesh_workers import demo, dependencies
+from mesh_workers import dependencies, seed
 from mesh_workers.settings import InventorySettings
 from sagamesh import Agent, Pool
 from sagamesh.settings import read_settings
@@ -29,7 +29,7 @@ async def warehouse(agent: Agent, settings: InventorySettings) -> AsyncIterator[
     """Serves inventory, in whichever zone, from the stock that the settings name."""
     async with Stock.open(settings.database) as stock, dependencies.database(settings.database) as answers:
         if settings.seed == "demo":
-            await stock.deliver("demo", demo.STOCK)
+            await stock.deliver("demo", seed.STOCK)
         sweep = asyncio.create_task(_sweep(stock, settings.sweep_seconds))
         try:
             yield (

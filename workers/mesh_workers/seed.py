@@ -1,4 +1,4 @@
-"""Customers, stock and prices of the embedded stack, so that there is something to order."""
+"""Customers, stock and prices of the embedded stack, so that there is something to order, and an order of it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from mesh_agents.catalog import PriceList, Product
 from mesh_agents.checkout import BUYER
 from mesh_agents.identity import Session
 from mesh_agents.money import Money
+from mesh_agents.order import OrderLine, OrderRequest
 
-__all__ = ["PRICES", "ROLES", "SESSIONS", "STOCK", "USERS"]
+__all__ = ["PRICES", "ROLES", "SESSIONS", "STOCK", "USERS", "one_line"]
 
 
 def _user(user_id: str, name: str, email: str, limit: int) -> User:
@@ -57,3 +58,12 @@ PRICES: Final = PriceList(
         _product("violin", "A violin", "10.00", "11.00"),
     )
 )
+
+
+def one_line(
+    sku: str = "book", quantity: int = 1, price: str = "12.50", *, customer: str = "ada", pay: str = "pm_card_visa"
+) -> OrderRequest:
+    """An order of one line in EUR."""
+    line = OrderLine(sku=sku, quantity=quantity, unit_price=Decimal(price))
+    total = line.unit_price * quantity
+    return OrderRequest(customer=customer, currency="EUR", lines=(line,), total=total, payment_method=pay)
