@@ -107,10 +107,6 @@ class Fleet:
         """The CPU seconds that each process has used, user and system."""
         return {name: cpu_seconds(process.pid) for name, process in self._processes.items()}
 
-    def memory(self) -> dict[str, int]:
-        """The resident bytes of each process."""
-        return {name: psutil.Process(process.pid).memory_info().rss for name, process in self._processes.items()}
-
     def _tail(self, name: str) -> str:
         return "\n".join(self.output(name).splitlines()[-20:])
 
