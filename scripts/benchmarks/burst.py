@@ -24,7 +24,7 @@ async def measure(folder: Path, *, orders: int, in_flight: int, noop: bool) -> R
         busy = os.getloadavg()[0]
         print(f"{orders:,} orders at once, {in_flight} in flight ...", flush=True)
         load = await run_load(subject.job, fleet, range(orders), in_flight=in_flight)
-        await subject.audit()
+        await subject.check_books()
     agents = "no-op agents" if noop else "the reference application's agents, checked against their books"
     return Report(
         bench="burst",

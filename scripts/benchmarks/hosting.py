@@ -65,7 +65,7 @@ async def measure(folder: Path, *, pairs: int, orders: int, alone: int, in_fligh
         busy.append(os.getloadavg()[0])
         if real:
             for shop in shops.values():
-                await shop.audit()
+                await shop.check_books()
     speed = {name: statistics.median(load.throughput for load in each) for name, each in loads.items()}
     median = {name: statistics.median(each) for name, each in single.items()}
     cpu = {name: seconds / (pairs * orders) for name, seconds in used.items()}

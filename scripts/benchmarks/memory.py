@@ -47,7 +47,7 @@ async def measure(folder: Path, *, orders: int, in_flight: int, noop: bool) -> R
             took.append(load.seconds / _STEP)
             seen[done + _STEP] = _resident(subject.pools)
             print(f"{_row(done + _STEP, seen[done + _STEP])}{took[-1] * 1000:>8.1f}", flush=True)
-        await subject.audit()
+        await subject.check_books()
     growth = {name: seen[orders][name] / seen[_SETTLED][name] for name in subject.pools}
     steps = _SETTLED // _STEP
     early, late = (statistics.mean(times) for times in (took[steps : 2 * steps], took[-steps:]))

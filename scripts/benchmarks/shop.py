@@ -16,7 +16,7 @@ from benchmarks.load import Job
 from benchmarks.processes import BenchFailed, Fleet
 from mesh_agents.order import OrderRequest, order
 from mesh_workers import app
-from mesh_workers.audit import EndedOrder, Sources, audit
+from mesh_workers.books_check import EndedOrder, Sources, check_books
 from mesh_workers.seed import one_line
 from sagamesh import Client
 from sagamesh.errors import TaskFailed
@@ -128,12 +128,12 @@ class Shop:
         """The process ids of all its parts."""
         return [part.process.pid for part in self._state.parts if part.process]
 
-    async def audit(self) -> None:
+    async def check_books(self) -> None:
         """Hold every order against the books of gateway, stock and mailbox.
 
         Raises:
             BenchFailed: with what does not fit.
         """
-        found = await audit(self._ended, Sources.of(pool_environment(self._state)))
+        found = await check_books(self._ended, Sources.of(pool_environment(self._state)))
         if found.violations:
             raise BenchFailed("the books do not agree:\n" + "\n".join(found.violations[:20]))

@@ -74,7 +74,7 @@ async def measure(folder: Path, *, minutes: float, rate: float, in_flight: int, 
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
-        await subject.audit()
+        await subject.check_books()
     reached = pace.ended / (minutes * 60)
     trends = {name: _trends(seen) for name, seen in samples.items()}
     worst = {what: max(found[what].slope for found in trends.values()) for what in ("memory", "files", "threads")}

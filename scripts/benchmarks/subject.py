@@ -21,12 +21,12 @@ class Subject:
 
     - `job`: every tenth order or more must fail in a known way.
     - `pools`: the process id of each pool, by its name.
-    - `audit`: looks at the books once all orders have ended, where there are any.
+    - `check_books`: looks at the books once all orders have ended, where there are any.
     """
 
     job: Job
     pools: Mapping[str, int]
-    audit: Callable[[], Awaitable[None]]
+    check_books: Callable[[], Awaitable[None]]
 
 
 async def open_subject(fleet: Fleet, folder: Path, *, noop: bool) -> Subject:
@@ -37,7 +37,7 @@ async def open_subject(fleet: Fleet, folder: Path, *, noop: bool) -> Subject:
     """
     if not noop:
         shop = await Shop.open(fleet, folder)
-        return Subject(shop.job(), shop.pools, shop.audit)
+        return Subject(shop.job(), shop.pools, shop.check_books)
     address = await start_server(fleet, folder)
     names = MESH.start(fleet, address)
     job = checked(await MESH.connect(address), declined_every=10)

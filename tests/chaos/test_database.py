@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh_workers.audit import audit
+from mesh_workers.books_check import check_books
 from sagamesh.chaos import Fault, Schedule
 from tests.support.database_servers import remove_data
 from tests.whole.conftest import Stack
@@ -92,4 +92,4 @@ async def test_orders_in_flight_when_everything_is_killed_complete_after_the_nex
     stack.up("--port", stack.address.rsplit(":", 1)[1], "--ui-port", "0")
     endings = await shop.endings(orders)
     assert [outcome for outcome, _ in endings] == [sent.expected for sent in orders]
-    assert (await audit([ended for _, ended in endings], stack.sources)).violations == ()
+    assert (await check_books([ended for _, ended in endings], stack.sources)).violations == ()

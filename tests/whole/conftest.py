@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mesh_workers.audit import Sources
+from mesh_workers.books_check import Sources
 from sagamesh.load.check import pool_environment
 from sagamesh.stack.place import Place
 from sagamesh.stack.state import load

@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from mesh_agents.order import OrderRequest, OrderResult, order
 from mesh_workers import app
-from mesh_workers.audit import EndedOrder
+from mesh_workers.books_check import EndedOrder
 from mesh_workers.seed import one_line
 from sagamesh import Client, TaskHandle
 from sagamesh.errors import ServerUnreachable, TaskFailed

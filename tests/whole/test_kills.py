@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from mesh_workers.audit import audit
+from mesh_workers.books_check import check_books
 from tests.whole.conftest import Stack
 from tests.whole.orders import Sent, Shop, mixed
 
@@ -32,7 +32,7 @@ async def test_kill_of_any_process_at_any_moment_loses_and_doubles_nothing(stack
     assert [
         (sent.id, outcome) for sent, (outcome, _) in zip(orders, endings, strict=True) if outcome != sent.expected
     ] == []
-    assert (await audit([ended for _, ended in endings], stack.sources)).violations == ()
+    assert (await check_books([ended for _, ended in endings], stack.sources)).violations == ()
 
 
 async def test_orders_in_flight_when_everything_is_killed_complete_after_the_next_up(stack: Stack) -> None:
@@ -50,7 +50,7 @@ async def test_orders_in_flight_when_everything_is_killed_complete_after_the_nex
     assert [
         (sent.id, outcome) for sent, (outcome, _) in zip(orders, endings, strict=True) if outcome != sent.expected
     ] == []
-    assert (await audit([ended for _, ended in endings], stack.sources)).violations == ()
+    assert (await check_books([ended for _, ended in endings], stack.sources)).violations == ()
 
 
 async def _sent(shop: Shop, orders: list[Sent]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from mesh_agents.order import OrderRequest, OrderResult, order
 from mesh_workers import app
-from mesh_workers.audit import EndedOrder, audit
+from mesh_workers.books_check import EndedOrder, check_books
 from mesh_workers.seed import one_line
 from sagamesh import Client, TaskHandle
 from sagamesh.errors import Refused, TaskFailed
@@ -62,7 +62,7 @@ async def _gateway_has(stack: Stack, handle: Handle, matches: Callable[[dict[str
 
 
 async def _clean(stack: Stack, ended: EndedOrder) -> None:
-    assert (await audit([ended], stack.sources)).violations == ()
+    assert (await check_books([ended], stack.sources)).violations == ()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Final
 
 from mesh_agents.checkout import CheckoutRequest, CheckoutResult
 from mesh_agents.order import OrderRequest, OrderResult
-from mesh_workers.audit import EndedOrder, Sources, audit
+from mesh_workers.books_check import EndedOrder, Sources, check_books
 from sagamesh.load import Ended
 
 __all__ = ["ENDINGS", "REFUSALS", "check"]
@@ -60,7 +60,7 @@ async def check(ended: Iterable[Ended], environment: Mapping[str, str]) -> list[
         if each.outcome not in (ENDINGS | REFUSALS if isinstance(each.input, CheckoutRequest) else ENDINGS):
             wrong.append(f"{each.id}: ended as {each.outcome}, which no order should")
         orders.append(_order(each))
-    found = await audit(orders, Sources.of(environment))
+    found = await check_books(orders, Sources.of(environment))
     return [*wrong, *found.violations]
 
 

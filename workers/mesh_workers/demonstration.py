@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mesh_agents.order import OrderRequest, OrderResult, order
 from mesh_workers import app
-from mesh_workers.audit import Audit, EndedOrder, Sources, audit
+from mesh_workers.books_check import BooksCheck, EndedOrder, Sources, check_books
 from mesh_workers.seed import one_line
 from sagamesh import Client, TaskHandle
 from sagamesh.app import project_root
@@ -44,7 +44,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an order ended: `completed`, or the type of the failure; a sentence; and the order for the audit."""
+    """How an order ended: `completed`, or the type of the failure; a sentence; and the order for the books."""
 
     id: str
     run_id: str
@@ -108,9 +108,9 @@ async def main() -> int:
 
         endings = await asyncio.gather(*(one(number, scenario) for number, scenario in enumerate(todo, start=1)))
     _show_endings(console, state, endings)
-    found = await audit([ending.ended for ending in endings], Sources.of(pool_environment(state)))
+    found = await check_books([ending.ended for ending in endings], Sources.of(pool_environment(state)))
     unexpected = [ending for ending in endings if ending.outcome != ending.scenario.expected]
-    _show_audit(console, found, endings)
+    _show_books(console, found, endings)
     for ending in unexpected:
         console.print(f"[red]{ending.id} should have ended as {ending.scenario.expected}[/red]")
     return 1 if unexpected or found.violations else 0
@@ -188,7 +188,7 @@ def _show_endings(console: Console, state: StackState, endings: list[Ending]) ->
         )
 
 
-def _show_audit(console: Console, found: Audit, endings: list[Ending]) -> None:
+def _show_books(console: Console, found: BooksCheck, endings: list[Ending]) -> None:
     completed = sum(ending.ended.completed for ending in endings)
     notified = sum(ending.ended.notified for ending in endings)
     money = ", ".join(f"{amount} {currency}" for currency, amount in found.taken.items()) or "nothing"

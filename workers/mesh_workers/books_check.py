@@ -21,7 +21,7 @@ from mesh_agents.order import OrderRequest
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import FieldProblem
 
-__all__ = ["Audit", "EndedOrder", "Sources", "audit"]
+__all__ = ["BooksCheck", "EndedOrder", "Sources", "check_books"]
 
 _RESERVE = "inventory.reserve"
 
@@ -48,7 +48,7 @@ class Sources:
         }
         missing = [FieldProblem(field=name, problem="is not set") for name in names.values() if name not in environment]
         if missing:
-            raise InvalidInput("the environment for the audit", missing)
+            raise InvalidInput("the environment for the check of the books", missing)
         return cls(**{source: environment[name] for source, name in names.items()})
 
 
@@ -71,7 +71,7 @@ class EndedOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class BooksCheck:
     """What the books say about a set of orders.
 
     - `earned`: what completed orders should have brought; `taken`: what the gateway took and kept for all of them.
@@ -88,7 +88,7 @@ class Audit:
     violations: tuple[str, ...]
 
 
-async def audit(orders: Iterable[EndedOrder], sources: Sources) -> Audit:
+async def check_books(orders: Iterable[EndedOrder], sources: Sources) -> BooksCheck:
     """Read the books and compare them with the orders.
 
     Raises:
@@ -117,7 +117,7 @@ async def audit(orders: Iterable[EndedOrder], sources: Sources) -> Audit:
         violations += _money(order, own) + _stock(order, reservations.get(f"{order.id}/{_RESERVE}"))
         mailed += bool(words[order.id])
         violations += _mail(order, words[order.id])
-    return Audit(
+    return BooksCheck(
         earned=_major(earned),
         taken=_major(taken),
         stock=tuple(books),
