@@ -60,6 +60,8 @@ class Board:
         self.decided: list[Decided] = []
         self.undos: dict[str, object] = {}
         """The capability that undoes a step, for those that are about to be scheduled; written beside the call."""
+        self.in_saga = False
+        """Whether a saga of the task is open."""
         self.pivot = ""
         """The step that is the pivot, once it is about to be scheduled."""
         self.acting_for = ""

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from sagamesh.compatibility import knowing
@@ -22,6 +22,7 @@ from sagamesh.fallback import Default, Fallback, Kept, degrades
 from sagamesh.inline import on_the_spot, recorded, runs_inline, spot
 from sagamesh.limits.provider import queue_in_zone
 from sagamesh.message import Message, check_models
+from sagamesh.naming import FIRST, bare_name, generation
 from sagamesh.policy import Policy, Retry
 
 __all__ = ["Capability", "KeptAnswer", "kept_queue", "kept_type"]
@@ -101,6 +102,8 @@ class Capability(Generic[In, Out]):
             )
         if not isinstance(arg, self.takes):
             raise TypeError(f"{self.type} takes {self.takes.__name__}, not {type(arg).__name__}")
+        if activity_id is None and generation() != FIRST:
+            activity_id = bare_name()
         shown = summary if summary is not None else (self.summary or None)
         call = self._begin(arg, activity_id, shown)
         return asyncio.create_task(self._or_fallback(call, arg, activity_id)) if self.fallback else call
@@ -115,6 +118,7 @@ class Capability(Generic[In, Out]):
             own_queue = workflow.info().task_queue
             if spot().unrecorded:
                 return recorded(self._queued(arg, own_queue, policy.retry, activity_id, shown))
+            name = activity_id or bare_name()  # should it go on elsewhere, it is still the same effect
             once = policy.retry.attempts == 1
             rest = policy.retry if once else replace(policy.retry, attempts=policy.retry.attempts - 1)
             with knowing(self.version):
@@ -122,7 +126,7 @@ class Capability(Generic[In, Out]):
                     self.type,
                     arg,
                     result_type=RawValue,
-                    activity_id=activity_id,
+                    activity_id=name,
                     start_to_close_timeout=policy.timeout,
                     schedule_to_start_timeout=policy.queue_timeout,
                     schedule_to_close_timeout=policy.total,
@@ -135,7 +139,7 @@ class Capability(Generic[In, Out]):
                 here,
                 pause=policy.retry.first,
                 once=once,
-                again=lambda: self._queued(arg, own_queue, rest, activity_id, shown),
+                again=lambda: self._queued(arg, own_queue, rest, name, shown),
             )
         except ApplicationError as error:
             raise self._failed(failure_of(error)) from None
@@ -152,7 +156,7 @@ class Capability(Generic[In, Out]):
                 try:
                     result = await self._fallen(each, arg, activity_id, failure)
                 except ActivityError as worse:
-                    if not degrades(worse) and not isinstance(each, Kept):
+                    if is_cancelled_exception(worse) or (not degrades(worse) and not isinstance(each, Kept)):
                         raise
                 else:
                     if result is not None:

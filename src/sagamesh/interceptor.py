@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import is_cancelled_exception
 from temporalio.worker import (
     ActivityInboundInterceptor,
+    ContinueAsNewInput,
     ExecuteActivityInput,
     ExecuteWorkflowInput,
     HandleUpdateInput,
@@ -29,6 +30,7 @@ from sagamesh.compatibility import VERSION, known_version, version_payload
 from sagamesh.errors import InvalidInput
 from sagamesh.failure import Failure, FieldProblem, failed, failure_of, small
 from sagamesh.inline import runs_inline, spot
+from sagamesh.naming import next_generation
 from sagamesh.saga import ending
 from sagamesh.status import Stage
 from sagamesh.steering import TaskWorkflow
@@ -86,6 +88,12 @@ class _TaskOutbound(WorkflowOutboundInterceptor):
         """Write beside a call which version of its agent is known here."""
         input.headers = _versioned(input.headers)
         return super().start_local_activity(input)
+
+    def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:
+        """Tell the next run that it is the next, so that its effects have names of their own."""
+        if isinstance(workflow.instance(), TaskWorkflow):
+            input.headers = {**input.headers, **next_generation()}
+        super().continue_as_new(input)
 
     async def start_child_workflow(self, input: StartChildWorkflowInput) -> workflow.ChildWorkflowHandle[Any, Any]:
         """Let a task's children end as the task does: asked to stop, they undo what they did; terminated, nothing."""

@@ -22,6 +22,7 @@ from sagamesh.degraded import Degradable
 from sagamesh.errors import DefinitionError
 from sagamesh.failure import Failure, failed, failure_of, small
 from sagamesh.inline import catch_up, runs_inline, spot
+from sagamesh.naming import step_name
 from sagamesh.status import ApprovalStatus, Stage, StepState
 from sagamesh.steering import board_of
 
@@ -87,6 +88,12 @@ class Saga:
     async def __aenter__(self) -> Self:
         if self._board.past_point_of_no_return:
             raise RuntimeError("the task is past its point of no return: a saga that begins now could not be undone")
+        if self._board.in_saga:
+            raise RuntimeError(
+                "a saga of this task is still open, and would neither undo this one's steps nor wait for them: "
+                "make them steps of the one saga, side by side where they may be"
+            )
+        self._board.in_saga = True
         self._body = asyncio.current_task()
         if self._deadline is not None and self._deadline <= timedelta(0):
             self._expired = True  # the engine has no timer for the past
@@ -252,6 +259,12 @@ class Saga:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            await self._close(error)
+        finally:
+            self._board.in_saga = False
+
+    async def _close(self, error: BaseException | None) -> None:
         board = self._board
         reason = ending(error)
         if error is not None and reason is None:
@@ -329,9 +342,7 @@ class Saga:
         return failed(failure)
 
     def _name(self, capability: Capability[Any, Any]) -> str:
-        # The name becomes the activity id and, with the task's id, the idempotency key: readable and stable.
-        repeats = sum(1 for step in self._board.steps if step.partition("#")[0] == capability.type)
-        return capability.type if not repeats else f"{capability.type}#{repeats + 1}"
+        return step_name(capability.type, self._board.steps)
 
     def _stop_if_asked(self) -> None:
         if self._closed:

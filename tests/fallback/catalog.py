@@ -11,6 +11,7 @@ from sagamesh.policy import Retry
 
 __all__ = [
     "LookUp",
+    "LookUpAlone",
     "NotUndone",
     "Price",
     "Wanted",
@@ -18,6 +19,7 @@ __all__ = [
     "catalog",
     "guarded",
     "look_up",
+    "look_up_alone",
     "mirror",
     "not_undone",
     "plain",
@@ -70,6 +72,7 @@ class Found(Message):
     shown: str
 
 
+look_up_alone = Task("LookUpAlone", takes=Wanted, returns=Price, queue="lookups", uses=(catalog, mirror))
 look_up = Task("LookUp", takes=Wanted, returns=Found, queue="lookups", uses=(catalog, mirror))
 not_undone = Task("NotUndone", takes=Wanted, returns=Found, queue="lookups", uses=(catalog, mirror))
 
@@ -88,6 +91,18 @@ class LookUp(TaskWorkflow):
             found = await saga.step(capability, wanted)
         [step] = self.board.status().steps
         return Found(price=found, shown=str(step.degraded or ""))
+
+
+@workflow.defn(name=look_up_alone.name)
+class LookUpAlone(TaskWorkflow):
+    """Looks up a price without a saga."""
+
+    task = look_up_alone
+
+    @workflow.run
+    async def run(self, wanted: Wanted) -> Price:
+        """The price."""
+        return await price(wanted)
 
 
 @workflow.defn(name=not_undone.name)

@@ -14,12 +14,14 @@ import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 
 from sagamesh import BusinessError, Client, Message, Pool, SagameshPlugin
-from sagamesh.errors import TaskFailed, Unserved
+from sagamesh.capability import kept_type
+from sagamesh.errors import TaskCancelled, TaskFailed, Unserved
 from sagamesh.results import ResultStore, last_key
 from sagamesh.testing import dev_server, served
 from tests.fallback.catalog import (
     Found,
     LookUp,
+    LookUpAlone,
     NotUndone,
     Price,
     Wanted,
@@ -27,11 +29,13 @@ from tests.fallback.catalog import (
     catalog,
     guarded,
     look_up,
+    look_up_alone,
     mirror,
     not_undone,
     plain,
     price,
 )
+from tests.support.engine import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -211,6 +215,23 @@ async def test_with_nobody_alive_the_caller_degrades_without_a_call() -> None:
         found = await _found(Client(server.client), "alone")
     why = found.price.degraded
     assert (found.price.cents, why and (why.by, why.type)) == (0, ("default", "TimeoutError"))
+
+
+async def test_a_cancel_while_an_earlier_result_is_looked_for_is_one() -> None:
+    async with (
+        dev_server(SagameshPlugin(passthrough=("tests",))) as server,
+        served(server.client, Pool(look_up_alone.queue).host(look_up_alone, LookUpAlone)),
+    ):
+        handle = await Client(server.client).start(look_up_alone, Wanted(sku="alone"), id="alone")
+
+        async def looks() -> bool:
+            pending = (await server.client.get_workflow_handle("alone").describe()).raw_description.pending_activities
+            return [call.activity_type.name for call in pending] == [kept_type(price.type)]
+
+        await eventually(looks)
+        await handle.cancel()
+        with pytest.raises(TaskCancelled):
+            await handle.result()
 
 
 async def test_a_pool_that_must_keep_results_needs_a_store(tmp_path: Path) -> None:

@@ -13,10 +13,25 @@ from pathlib import Path
 from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError
 
-from sagamesh import Agent, App, Mesh, Message, Pool, Retry, Saga, Task, TaskWorkflow, milliseconds, minutes
+from sagamesh import (
+    Agent,
+    App,
+    Mesh,
+    Message,
+    Pool,
+    Retry,
+    Saga,
+    Task,
+    TaskWorkflow,
+    current_call,
+    milliseconds,
+    minutes,
+)
 from sagamesh.hosting import hosting
 
-__all__ = ["BOOK", "Hands", "Job", "Work", "app", "hands", "pools", "work"]
+__all__ = ["BOOK", "Alone", "Hands", "Job", "Work", "alone", "app", "hands", "pools", "work"]
+
+_keys: dict[Path, list[str]] = {}
 
 BOOK = "TEST_HANDS_BOOK"
 """Environment variable: the file of the pools that the app opens."""
@@ -66,6 +81,7 @@ class Outcome(Message):
 
 
 work = Task("Work", takes=Job, returns=Outcome, queue="work", uses=(hands,))
+alone = Task("Alone", takes=Job, returns=Outcome, queue="work", uses=(hands,))
 
 
 @workflow.defn(name=work.name)
@@ -88,6 +104,18 @@ class Work(TaskWorkflow):
         return Outcome(on_the_spot=tuple(found))
 
 
+@workflow.defn(name=alone.name)
+class Alone(TaskWorkflow):
+    """Does the deeds, and cannot undo them."""
+
+    task = alone
+
+    @workflow.run
+    async def run(self, job: Job) -> Outcome:
+        """Do them."""
+        return Outcome(on_the_spot=tuple([(await do(deed)).on_the_spot for deed in job.deeds]))
+
+
 class Hands:
     """Does deeds by writing them into a file."""
 
@@ -98,8 +126,13 @@ class Hands:
         """What was done so far."""
         return self._book.read_text().splitlines() if self._book.exists() else []
 
+    def keys(self) -> list[str]:
+        """The keys of what was done so far by this process, those of attempts that failed as well."""
+        return _keys.setdefault(self._book, [])
+
     async def do(self, deed: Deed) -> Done:
         self._write(f"do {deed.name}")
+        self.keys().append(current_call().key)
         if deed.refused:
             raise ApplicationError("no", type="Refused", non_retryable=True)
         if self.lines().count(f"do {deed.name}") <= deed.fails:
@@ -123,7 +156,7 @@ def pools(book: Path) -> list[Pool]:
     made = Hands(book)
     return [
         Pool(hands, grace=timedelta(0)).serve(do, made.do).serve(undo, made.undo).serve(far, made.do),
-        Pool(work.queue, grace=timedelta(0)).host(work, Work),
+        Pool(work.queue, grace=timedelta(0)).host(work, Work).host(alone, Alone),
     ]
 
 

@@ -24,7 +24,7 @@ from sagamesh.inline import inline_queue
 from sagamesh.status import Stage
 from sagamesh.testing import dev_server, served
 from tests.inline import hands as program
-from tests.inline.hands import Deed, Hands, Job, Outcome, pools, work
+from tests.inline.hands import Deed, Hands, Job, Outcome, alone, pools, work
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -84,6 +84,14 @@ async def test_a_call_that_fails_on_the_spot_goes_on_on_the_queue(client: Client
     assert book.lines() == ["do a"] * 3
 
 
+async def test_a_call_without_a_saga_is_the_same_effect_wherever_it_goes_on(client: Client, book: Hands) -> None:
+    deeds = (Deed(name="a", fails=1), Deed(name="b"))
+    handle = await client.start(alone, Job(deeds=deeds), id=f"w-{next(_number)}", inline=True)
+    await handle.result()
+    first, again, other = book.keys()
+    assert first == again != other
+
+
 async def test_all_attempts_together_are_those_of_the_policy(client: Client, book: Hands) -> None:
     handle = await _start(client, Deed(name="a", fails=9))
     with pytest.raises(TaskFailed) as caught:
@@ -133,7 +141,11 @@ async def test_a_deadline_that_passes_while_something_runs_on_the_spot_counts_af
     with pytest.raises(TaskFailed) as caught:
         await handle.result()
     assert caught.value.failure.type == "DeadlineExceeded"
-    assert book.lines() == ["do far", "do a", "do far", "undo far", "undo a", "undo far"]
+    # Whether the third was begun first depends on when the engine tells the task of its deadline.
+    assert book.lines() in (
+        ["do far", "do a", "do far", "undo far", "undo a", "undo far"],
+        ["do far", "do a", "undo a", "undo far"],
+    )
 
 
 async def test_what_a_process_did_before_it_died_is_undone_by_the_next(

@@ -84,6 +84,41 @@ async def test_continue_as_new_undoes_nothing(engine: Engine) -> None:
     assert running.script.order == ["works.first", "works.first"]
 
 
+async def test_each_run_of_a_task_that_continues_as_new_has_effects_of_its_own(engine: Engine) -> None:
+    running = await engine.start(flows.Rounds.task, Plan(again=2))
+
+    assert (await running.done()).said == "all"
+    keys = [key.removeprefix(f"{running.handle.id}/") for key in running.script.keys]
+    assert [key for key in keys if key.startswith("works")] == ["works.first", "works.first@2", "works.first@3"]
+    bare = [key for key in keys if not key.startswith("works")]
+    assert len(set(bare)) == 6
+    assert bare[2:] == ["1@2", "2@2", "1@3", "2@3"]
+
+
+async def test_a_later_run_undoes_what_it_did_itself(engine: Engine) -> None:
+    task_id = engine.new_id()
+    script = engine.script(task_id).on(deeds.finish, NoWay("no"))
+    running = await engine.start(flows.Rounds.task, Plan(again=1, how="finished"), id=task_id)
+
+    failure = await running.failure()
+
+    assert [step.step for step in failure.undone] == ["works.first@2"]
+    assert "works.first" in script.standing
+    assert "works.first@2" not in script.standing
+    entries = (await running.handle.timeline()).entries
+    assert [entry.name for entry in entries if entry.capability == "works.first"] == ["works.first@2"]
+
+
+async def test_a_saga_may_follow_another_that_has_ended(engine: Engine) -> None:
+    task_id = engine.new_id()
+    script = engine.script(task_id).on(deeds.third, NoWay("no"))
+    running = await engine.start(pivots.SagaAfterSaga.task, Plan(), id=task_id)
+
+    await running.failure()
+
+    assert script.standing == ["works.first"]
+
+
 async def test_a_saga_outside_a_task_is_refused_before_it_begins(engine: Engine) -> None:
     task = Task("Loose", takes=Plan, returns=deeds.Report, queue="deeds")
     running = await engine.start(task, Plan())
@@ -102,6 +137,7 @@ async def test_a_saga_outside_a_task_is_refused_before_it_begins(engine: Engine)
         (pivots.AfterBlock, "block was left"),
         (pivots.TwoPivots, "a task has one pivot"),
         (pivots.TwoSagas, "past its point of no return"),
+        (pivots.SagaInSaga, "a saga of this task is still open"),
         (pivots.UndoAfterPivot, "has an undo"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -234,6 +234,25 @@ class Again(TaskWorkflow):
 
 
 @workflow.defn
+class Rounds(TaskWorkflow):
+    """Does the same in each of its runs; in the last one also `finish`."""
+
+    task = deeds.task("Rounds")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            await deeds.second(DEED)
+            await deeds.third(DEED)
+            if plan.again:
+                workflow.continue_as_new(plan.model_copy(update={"again": plan.again - 1}))
+            if plan.how == "finished":
+                await saga.step(deeds.finish, DEED)
+        return Report(said="all")
+
+
+@workflow.defn
 class Large(TaskWorkflow):
     """Sends and returns texts of a size."""
 
@@ -426,6 +445,7 @@ class Loose:
 
 FLOWS: Final[tuple[type, ...]] = (
     Again,
+    Rounds,
     Arranged,
     Awaiting,
     Bare,

@@ -108,6 +108,37 @@ class TwoSagas(TaskWorkflow):
 
 
 @workflow.defn
+class SagaInSaga(TaskWorkflow):
+    """Begins a saga while another is open, which would not undo its steps."""
+
+    task = deeds.task("SagaInSaga")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+            async with Saga() as another:
+                await another.step(deeds.third, DEED, undo=deeds.undo_third)
+        return Report(said="all")
+
+
+@workflow.defn
+class SagaAfterSaga(TaskWorkflow):
+    """Begins a saga when another has ended well; that one is over, and is not undone."""
+
+    task = deeds.task("SagaAfterSaga")
+
+    @workflow.run
+    async def run(self, plan: Plan) -> Report:
+        async with Saga() as saga:
+            await saga.step(deeds.first, DEED, undo=deeds.undo_first)
+        async with Saga() as another:
+            await another.step(deeds.second, DEED, undo=deeds.undo_second)
+            await another.step(deeds.third, DEED, undo=deeds.undo_third)
+        return Report(said="all")
+
+
+@workflow.defn
 class TwoPivots(TaskWorkflow):
     """Has a second point of no return."""
 
@@ -172,6 +203,8 @@ FLOWS: Final[tuple[type, ...]] = (
     PivotBeside,
     SleepsAfterPivot,
     TwoPivots,
+    SagaInSaga,
+    SagaAfterSaga,
     TwoSagas,
     UndoAfterPivot,
 )

@@ -62,6 +62,7 @@ class Script:
     - `log`: a line for every beginning (`inventory.reserve begins`), effect (`... happens`) and end (`... ends`) of an
       attempt; an undo stands there by its own capability.
     - `standing`: the steps whose effect happened and was not undone.
+    - `keys`: of each attempt that began.
     - `races`: each moment at which a step and its undo ran at once, or an effect came after its undo.
     """
 
@@ -70,6 +71,7 @@ class Script:
     log: list[str] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
     races: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     failures_of_undos: int = 0
     _running: dict[str, list[str]] = field(default_factory=dict)
     _undone: set[str] = field(default_factory=set)
@@ -100,6 +102,7 @@ class Script:
             self.races.append(f"{name} begins while {running} runs")
         running.append(name)
         self.log.append(f"{name} begins")
+        self.keys.append(call.key)
         try:
             if act.before is not None:
                 await act.before()

@@ -12,6 +12,7 @@ from temporalio.api.history import v1 as history
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
 from sagamesh.call import UNDO
+from sagamesh.naming import capability_of
 from sagamesh.timeline.entry import Entry, Kind, State
 from sagamesh.timeline.values import Values, moment
 
@@ -183,7 +184,7 @@ class Calls:
     def _call(name: str, capability: str, **known: Any) -> Entry:
         undo = name.startswith(UNDO)
         name = name.removeprefix(UNDO)
-        if not undo and name.partition("#")[0] != capability:
+        if not undo and capability_of(name) != capability:
             name = capability  # called without a saga, under a number of the engine's
         return Entry(kind=Kind.UNDO if undo else Kind.STEP, name=name, capability=capability, **known)
 
