@@ -14,6 +14,7 @@ from sagamesh.audit.records import Record, records
 from sagamesh.errors import TaskNotFound
 from sagamesh.locks.messages import LOCK
 from sagamesh.reply import reply
+from sagamesh.supervision import supervisor_id
 from sagamesh.timeline import opened
 
 __all__ = ["Found", "audit_all", "audit_task"]
@@ -37,7 +38,7 @@ async def audit_task(client: Client, task_id: str) -> Found:
         TaskNotFound: when the server knows no such task (any more).
         ServerUnreachable: when it does not answer.
     """
-    names = " OR ".join(f"WorkflowId = '{name}'" for name in (task_id, f"{task_id}.supervisor"))
+    names = " OR ".join(f"WorkflowId = '{name}'" for name in (task_id, supervisor_id(task_id)))
     found = await _search(client, names, limit=1000)
     if not found.looked_at:
         raise TaskNotFound(

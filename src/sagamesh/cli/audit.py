@@ -32,7 +32,7 @@ def audit(
     """Show who decided what: approvals, operators' decisions, cancels, terminations, resets, breakers held or freed.
 
     It reads the histories that the server keeps, and these end with its retention. What must be kept longer goes into a
-    file of your own: `sagamesh audit --since YESTERDAY --json >> decisions.jsonl` prints one JSON object a line.
+    file of your own: `sagamesh audit --since 2026-01-31 --json >> decisions.jsonl` prints one JSON object a line.
     """
     from sagamesh.app import load_app
     from sagamesh.audit import audit_all, audit_task
