@@ -46,6 +46,13 @@ def test_from_a_file(sagamesh: CommandLine, new_id: NewId) -> None:
     assert sagamesh("start", "Order", "-i", "order.json", "--id", new_id()).code == 0
 
 
+def test_a_timeout_is_for_a_supervised_task(sagamesh: CommandLine, new_id: NewId) -> None:
+    ran = start(sagamesh, "--id", new_id(), "--timeout", "2h")
+    assert ran.code == 2
+    assert "timeout: only for a supervised task" in ran.err
+    assert start(sagamesh, "--supervised", "--timeout", "soon").code == 2
+
+
 def test_waiting_for_the_result(sagamesh: CommandLine, new_id: NewId) -> None:
     ran = start(sagamesh, "--wait", "--id", (task_id := new_id()))
     assert ran.code == 0

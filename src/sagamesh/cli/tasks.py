@@ -63,6 +63,9 @@ def start(
         bool,
         typer.Option("--supervised", help="Undo what it leaves behind when it is terminated, times out or is reset."),
     ] = False,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With --supervised: end it after so long, such as 30m.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end, and show what happens.")] = False,
     json: output.JsonOption = False,
 ) -> None:
@@ -73,6 +76,7 @@ def start(
     """
     from sagamesh.app import load_app, project_root
     from sagamesh.cli.body import parsed, read
+    from sagamesh.cli.duration import duration
     from sagamesh.stack.state import running_inline
     from sagamesh.task import check_task_id
 
@@ -80,6 +84,7 @@ def start(
     contract = app.task(task)
     task_id = check_task_id(id) if id is not None else new_id(contract.name, datetime.now(UTC))
     arg = parsed(contract, read(input), input)
+    ends_after = None if timeout is None else duration("--timeout", timeout)
 
     async def begin() -> int:
         client = await output.connect(app)
@@ -87,7 +92,14 @@ def start(
         # What runs on the spot leaves too little behind to undo it by.
         on_the_spot = (running_inline(project_root(), server) and not supervised) if inline is None else inline
         handle = await client.start(
-            contract, arg, id=task_id, priority=priority, weight=weight, inline=on_the_spot, supervised=supervised
+            contract,
+            arg,
+            id=task_id,
+            priority=priority,
+            weight=weight,
+            inline=on_the_spot,
+            supervised=supervised,
+            timeout=ends_after,
         )
         return await _started(client, contract.name, handle, wait=wait, json=json)
 

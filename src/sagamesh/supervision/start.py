@@ -35,7 +35,7 @@ async def start_supervised(
     task_id: str,
     precedence: Precedence,
     *,
-    timeout: timedelta | None = None,
+    timeout: timedelta | None,
 ) -> str | None:
     """Start a task under a supervisor, and wait until it has begun; its run id, or None when the id is taken.
 
