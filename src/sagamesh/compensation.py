@@ -27,6 +27,15 @@ class Undo:
     capability: Capability[Any, Any]
     arg: BaseModel
 
+    async def call(self) -> None:
+        """Have it undone.
+
+        Raises:
+            temporalio.exceptions.FailureError: when the agent refuses, or does not answer within its policy.
+        """
+        handle = self.capability.schedule(self.arg, activity_id=UNDO + self.step, summary=f"Undo {self.step}")
+        self.capability.read(await handle)
+
 
 async def compensate(undos: Sequence[Undo], board: Board) -> None:
     """Try every undo, newest first; then wait for an operator's decision about each that failed.
@@ -59,8 +68,7 @@ async def compensate(undos: Sequence[Undo], board: Board) -> None:
 async def _tried(undo: Undo, board: Board) -> bool:
     board.mark(undo.step, StepState.UNDOING)
     try:
-        handle = undo.capability.schedule(undo.arg, activity_id=UNDO + undo.step, summary=f"Undo {undo.step}")
-        undo.capability.read(await handle)
+        await undo.call()
     except FailureError as error:
         board.mark(undo.step, StepState.UNDO_FAILED, failure_of(error))
         return False

@@ -13,6 +13,7 @@ from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 
 from sagamesh.cli.chart import bar, chart
 from sagamesh.cli.span import span
+from sagamesh.supervision.messages import EARLIER_RUNS
 from sagamesh.timeline import Entry, Kind, State
 from tests.timeline.histories import Script, payload
 
@@ -159,6 +160,17 @@ def test_a_supervisor_says_what_its_task_waits_for(begun: Script) -> None:
     assert text[-1] == (
         "inventory.confirm waits for an operator, because the task was ended from outside after this pivot, so nothing "
         "is undone: sagamesh operator order-1 inventory.confirm --retry | --skip | --resolve"
+    )
+
+
+def test_a_supervisor_says_that_runs_of_its_task_are_forgotten(begun: Script) -> None:
+    begun.unfinished(EARLIER_RUNS, at=4)
+    begun.stage("needs_operator", 4)
+    text = lines(begun)
+    assert any(line.startswith(f"{EARLIER_RUNS}  waiting ") for line in text), text
+    assert text[-1] == (
+        "earlier-runs waits for an operator, because the server has forgotten runs of the task, so nothing is undone "
+        "yet: sagamesh operator order-1 earlier-runs --retry | --skip | --resolve"
     )
 
 

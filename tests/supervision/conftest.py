@@ -8,18 +8,22 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias
 
 import pytest_asyncio
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from sagamesh import BusinessError, Client, Mesh, Pool, SagameshPlugin, current_call
 from sagamesh.attributes import STATUS
 from sagamesh.errors import TaskFailed
 from sagamesh.failure import Failure
+from sagamesh.fallback import BREAKER_OPEN
 from sagamesh.handle import TaskHandle
-from sagamesh.status import Stage
+from sagamesh.status import OperatorDecision, Stage
 from sagamesh.supervision import supervisor_id
 from sagamesh.system import system_worker
 from sagamesh.testing import dev_server, served
@@ -46,6 +50,8 @@ class Books:
     log: list[str] = field(default_factory=list)
     gates: dict[tuple[str, str], Gate] = field(default_factory=dict)
     refusals: dict[tuple[str, str], int] = field(default_factory=dict)
+    breaker: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How many attempts a worker's breaker refuses."""
     prices: dict[str, list[str]] = field(default_factory=dict)
 
     def of(self, task_id: str) -> list[str]:
@@ -86,6 +92,10 @@ class Books:
             call = current_call()
             assert call.undo
             await self._pass(call.task_id, name)
+            shut = self.breaker.get((call.task_id, name), 0)
+            if shut:
+                self.breaker[call.task_id, name] = shut - 1
+                raise ApplicationError("it is open", type=BREAKER_OPEN, next_retry_delay=timedelta(milliseconds=1))
             left = self.refusals.get((call.task_id, name), 0)
             if left:
                 self.refusals[call.task_id, name] = left - 1
@@ -119,14 +129,14 @@ class Supervised:
         """Start one under a supervisor."""
         return await self.client.start(shop.buy, wanted, id=task_id, supervised=True)
 
-    async def did(self, task_id: str, name: str) -> None:
+    async def did(self, task_id: str, name: str, *, agent: str = "shop") -> None:
         """Wait until the task has had an answer from a capability."""
 
         async def so() -> bool:
             handle = self.client.temporal.get_workflow_handle(task_id)
             described = (await handle.describe()).raw_description
             entries = (await self.client.find(task_id).timeline()).entries
-            answered = any(entry.name == f"shop.{name}" and not entry.open for entry in entries)
+            answered = any(entry.name == f"{agent}.{name}" and not entry.open for entry in entries)
             return answered and not described.pending_activities and not described.HasField("pending_workflow_task")
 
         await eventually(so)
@@ -148,6 +158,27 @@ class Supervised:
             )
         )
         return described.run_id
+
+    async def forget(self, task_id: str, run_id: str = "") -> None:
+        """What the end of its retention does to a run that has ended, to its last one unless told otherwise."""
+        execution = WorkflowExecution(workflow_id=task_id, run_id=run_id)
+        await self.client.temporal.workflow_service.delete_workflow_execution(
+            DeleteWorkflowExecutionRequest(namespace=self.client.temporal.namespace, workflow_execution=execution)
+        )
+
+        async def gone() -> bool:
+            try:
+                await self.client.temporal.get_workflow_handle(task_id, run_id=run_id or None).fetch_history()
+            except RPCError as error:
+                return error.status is RPCStatusCode.NOT_FOUND
+            return False
+
+        await eventually(gone)
+
+    async def decide(self, task_id: str, step: str, action: Literal["retry", "skip", "resolve"]) -> None:
+        """Decide as the operator Olga."""
+        decision = OperatorDecision(step=step, action=action, by="olga", reason="because")
+        await self.supervisor(task_id).operator(decision)
 
     def supervisor(self, task_id: str) -> TaskHandle[Any]:
         """Its supervisor."""

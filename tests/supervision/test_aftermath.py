@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sagamesh.routing.terms import Terms
-from sagamesh.supervision.aftermath import Begun, Run, aftermath
+from sagamesh.supervision.aftermath import FORGOTTEN, Aftermath, Begun, Run, aftermath
+from sagamesh.supervision.messages import EARLIER_RUNS
 from tests.supervision import shop
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,6 +47,51 @@ def run(ended: str, begun: str = "", *, undone: str = "", pivot: str = "", quiet
 def test_rules(runs: list[Run], left: str, pivot: str) -> None:
     after = aftermath(runs)
     assert ("".join(each.step for each in after.undo), after.pivot) == (left, pivot)
+
+
+@pytest.mark.parametrize(
+    ("last", "about"),
+    [
+        (run("completed", "a"), ""),
+        (run("failed", "a"), ""),
+        (run("cancelled", "a"), ""),
+        (run("terminated", "a"), EARLIER_RUNS),
+        (run("timed_out"), EARLIER_RUNS),
+        (run("terminated", "a", pivot="p"), "p"),
+    ],
+)
+def test_an_operator_decides_first_where_runs_are_forgotten(last: Run, about: str) -> None:
+    assert aftermath([last], forgotten="long ago").for_operator == about
+    assert aftermath([last]).for_operator == last.pivot
+
+
+GONE = Aftermath(ended=FORGOTTEN, forgotten="all of it")
+
+
+@pytest.mark.parametrize(
+    ("first", "forgotten", "later", "left", "pivot", "ended"),
+    [
+        ([run("terminated", "ab", pivot="p")], "", GONE, "", "p", "terminated"),
+        ([run("terminated", "ab")], "long ago", GONE, "ab", "", "terminated"),
+        (
+            [run("reset", pivot="p"), run("terminated", "a")],
+            "",
+            aftermath([run("terminated", "a")], forgotten="x"),
+            "",
+            "p",
+            "terminated",
+        ),
+        ([run("terminated", "ab")], "x", aftermath([run("timed_out", "bc")], forgotten="x"), "abc", "", "timed_out"),
+        ([run("terminated", "ab")], "x", aftermath([run("completed", "b")], forgotten="x"), "", "", "completed"),
+        ([run("terminated", "ab", pivot="p")], "", aftermath([run("terminated", "c")]), "c", "", "terminated"),
+    ],
+)
+def test_what_was_known_at_a_first_look_is_not_lost(
+    first: list[Run], forgotten: str, later: Aftermath, left: str, pivot: str, ended: str
+) -> None:
+    after = aftermath(first, forgotten=forgotten).then(later)
+    assert ("".join(each.step for each in after.undo), after.pivot, after.ended) == (left, pivot, ended)
+    assert after.forgotten == later.forgotten
 
 
 def test_waits_for_what_may_still_run_in_any_run() -> None:

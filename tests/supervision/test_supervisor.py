@@ -6,6 +6,7 @@ import asyncio
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from temporalio.api.history.v1 import HistoryEvent
@@ -14,10 +15,9 @@ from temporalio.client import WorkflowExecutionStatus
 from sagamesh.call import UNDO
 from sagamesh.compatibility import VERSION
 from sagamesh.errors import InvalidInput, Refused, TaskConflict, TaskFailed
-from sagamesh.limits.precedence import Precedence
 from sagamesh.status import OperatorDecision, Stage
-from sagamesh.supervision import supervisor_id
-from sagamesh.supervision.start import start_supervised
+from sagamesh.supervision import examiner, supervisor_id
+from sagamesh.supervision.messages import EARLIER_RUNS
 from sagamesh.timeline import Kind
 from tests.supervision import shop
 from tests.supervision.conftest import Supervised
@@ -36,7 +36,7 @@ async def test_a_task_that_completes_is_left_alone(supervised: Supervised) -> No
     again = await supervised.begin(task_id, Wanted())
     assert (await handle.result()).what == "1"
     assert (handle.found, again.found) == (False, True)
-    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed", "forgotten": ""}
     assert supervised.books.done_for(task_id) == ["reserve", "charge", "confirm"]
     with pytest.raises(TaskConflict):
         await supervised.begin(task_id, Wanted(what="other"))
@@ -49,7 +49,7 @@ async def test_a_task_that_fails_has_undone_its_own_steps(supervised: Supervised
     await handle.cancel()
     with pytest.raises(TaskFailed):
         await handle.result()
-    assert await supervised.supervisor(task_id).result() == {"ended": "cancelled"}
+    assert await supervised.supervisor(task_id).result() == {"ended": "cancelled", "forgotten": ""}
     assert supervised.books.done_for(task_id) == ["reserve", "charge", "refund", "release"]
 
 
@@ -148,21 +148,27 @@ async def test_terminated_after_its_pivot_and_reset(supervised: Supervised) -> N
     decision = OperatorDecision(step="shop.confirm", action="retry", by="olga")
     await supervised.supervisor(task_id).operator(decision)
 
-    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed", "forgotten": ""}
     assert supervised.books.done_for(task_id) == ["reserve", "charge", "confirm"]
 
 
 async def test_timed_out_by_the_engine(supervised: Supervised) -> None:
     task_id = supervised.new_id()
     wanted = Wanted(hold="before pivot")
-    await start_supervised(
-        supervised.client.temporal, shop.buy, wanted, task_id, Precedence(), timeout=timedelta(seconds=2)
-    )
+    await supervised.client.start(shop.buy, wanted, id=task_id, supervised=True, timeout=timedelta(seconds=2))
 
     failure = await supervised.failure(task_id)
 
     assert failure.type == "TimedOut"
     assert supervised.books.done_for(task_id) == ["reserve", "charge", "refund", "release"]
+
+
+async def test_only_a_supervised_task_has_a_timeout(supervised: Supervised) -> None:
+    for is_supervised, timeout in ((False, 2), (True, 0)):
+        with pytest.raises(InvalidInput, match="timeout"):
+            await supervised.client.start(
+                shop.buy, Wanted(), id="x", supervised=is_supervised, timeout=timedelta(seconds=timeout)
+            )
 
 
 async def test_reset_to_its_first_turn(supervised: Supervised) -> None:
@@ -173,7 +179,7 @@ async def test_reset_to_its_first_turn(supervised: Supervised) -> None:
     await supervised.reset(task_id)
     await supervised.client.temporal.get_workflow_handle(task_id).signal("go_on")
 
-    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed", "forgotten": ""}
     assert supervised.books.done_for(task_id) == ["reserve", "charge", "confirm"]
 
 
@@ -186,7 +192,7 @@ async def test_reset_and_then_another_way(supervised: Supervised) -> None:
     await supervised.reset(task_id)
     await supervised.client.temporal.get_workflow_handle(task_id).signal("go_on")
 
-    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed", "forgotten": ""}
     assert supervised.books.done_for(task_id) == ["reserve", "charge", "confirm", "refund"]
     assert supervised.books.of(task_id) == ["reserve", "confirm"]
 
@@ -202,7 +208,7 @@ async def test_reset_twice_from_its_first_run(supervised: Supervised) -> None:
     await supervised.reset(task_id, first)
     await supervised.client.temporal.get_workflow_handle(task_id).signal("go_on")
 
-    assert await supervised.supervisor(task_id).result() == {"ended": "completed"}
+    assert await supervised.supervisor(task_id).result() == {"ended": "completed", "forgotten": ""}
     assert supervised.books.done_for(task_id).count("charge") == 1
     assert supervised.books.of(task_id) == ["reserve", "confirm"]
 
@@ -218,6 +224,123 @@ async def test_reset_and_then_terminated(supervised: Supervised) -> None:
 
     assert {step.step for step in failure.undone} == {"shop.charge", "shop.reserve"}
     assert supervised.books.of(task_id) == []
+
+
+class TestForgottenRuns:
+    """The server forgets a run after the namespace's retention."""
+
+    async def test_of_a_task_that_ended_by_itself(self, supervised: Supervised) -> None:
+        """The supervisor ends, too, and says what it does not know."""
+        task_id = supervised.new_id()
+        await supervised.begin(task_id, Wanted(hold="before pivot"))
+        await supervised.did(task_id, "charge")
+        first = await supervised.reset(task_id)
+        await supervised.forget(task_id, first)
+        await supervised.client.temporal.get_workflow_handle(task_id).signal("go_on")
+
+        ended = await supervised.supervisor(task_id).result()
+
+        assert ended == {"ended": "completed", "forgotten": f"its run {first} is past the namespace's retention"}
+        assert supervised.books.done_for(task_id) == ["reserve", "charge", "confirm"]
+
+    @pytest.mark.parametrize(
+        ("action", "undone"),
+        [("resolve", ["shop.charge undone", "shop.reserve undone"]), ("skip", [])],
+    )
+    async def test_of_a_task_that_was_terminated(
+        self, supervised: Supervised, action: Literal["resolve", "skip"], undone: list[str]
+    ) -> None:
+        """One of them may have come to the pivot, so nothing is undone before an operator says so. Then once."""
+        task_id = supervised.new_id()
+        await supervised.begin(task_id, Wanted(hold="before pivot"))
+        await supervised.did(task_id, "charge")
+        first = await supervised.reset(task_id)
+        await supervised.did(task_id, "charge")
+        await supervised.forget(task_id, first)
+        await supervised.terminate(task_id)
+        await supervised.reaches(task_id, Stage.NEEDS_OPERATOR)
+        supervisor = supervised.supervisor(task_id)
+        assert [(e.kind, e.name) for e in (await supervisor.timeline()).for_operator] == [(Kind.PIVOT, EARLIER_RUNS)]
+        [told] = (await supervisor.status()).steps
+        assert told.failure is not None
+        assert f"its run {first} is past" in told.failure.message
+        assert "undoes what is known: shop.reserve, shop.charge" in told.failure.message
+        assert supervised.books.of(task_id) == ["reserve", "charge"]
+        # Meanwhile the rest is forgotten, too: what the supervisor has seen it still knows.
+        await supervised.forget(task_id)
+        await supervised.decide(task_id, EARLIER_RUNS, "retry")
+        await supervised.reaches(task_id, Stage.NEEDS_OPERATOR)
+
+        await supervised.decide(task_id, EARLIER_RUNS, action)
+
+        failure = await supervised.failure(task_id)
+        assert failure.type == "Terminated"
+        assert [str(step) for step in failure.undone] == undone
+        assert supervised.books.done_for(task_id)[2:] == (["refund", "release"] if undone else [])
+
+    async def test_a_task_that_was_ended_after_its_pivot(self, supervised: Supervised) -> None:
+        """The operator looks again when the server has nothing of it any more."""
+        task_id = supervised.new_id()
+        await supervised.begin(task_id, Wanted(hold="after pivot"))
+        await supervised.did(task_id, "confirm")
+        await supervised.terminate(task_id)
+        await supervised.reaches(task_id, Stage.NEEDS_OPERATOR)
+        await supervised.forget(task_id)
+        await supervised.decide(task_id, "shop.confirm", "retry")
+        await supervised.reaches(task_id, Stage.NEEDS_OPERATOR)
+
+        await supervised.decide(task_id, "shop.confirm", "resolve")
+
+        assert (await supervised.failure(task_id)).type == "Terminated"
+        assert supervised.books.of(task_id) == ["reserve", "charge", "confirm"]
+
+    async def test_a_task_that_is_forgotten_before_anybody_looked(self, unhosted: Supervised) -> None:
+        task_id = unhosted.new_id()
+        async with unhosted.hosted():
+            await unhosted.begin(task_id, Wanted(hold="before pivot"))
+            await unhosted.did(task_id, "charge")
+        await unhosted.terminate(task_id)
+        await unhosted.forget(task_id)
+
+        async with unhosted.hosted():
+            await unhosted.reaches(task_id, Stage.NEEDS_OPERATOR)
+            await unhosted.decide(task_id, EARLIER_RUNS, "resolve")
+            failure = await unhosted.failure(task_id)
+
+        assert failure.type == "Forgotten"
+        assert "the task is past the namespace's retention" in failure.message
+        assert unhosted.books.of(task_id) == ["reserve", "charge"]
+
+    async def test_more_runs_than_are_read(self, supervised: Supervised, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(examiner, "_MOST_RUNS", 1)
+        task_id = supervised.new_id()
+        await supervised.begin(task_id, Wanted(hold="before pivot"))
+        await supervised.did(task_id, "charge")
+        await supervised.reset(task_id)
+        await supervised.did(task_id, "charge")
+        await supervised.terminate(task_id)
+        await supervised.reaches(task_id, Stage.NEEDS_OPERATOR)
+        await supervised.decide(task_id, EARLIER_RUNS, "skip")
+        assert "it had more than 1 runs" in (await supervised.failure(task_id)).message
+
+
+async def test_an_undo_that_a_breaker_refuses_is_not_tried_yet(supervised: Supervised) -> None:
+    """More refusals than its contract has attempts: they count for nothing, need nobody, and add nothing to the
+    history.
+    """
+    task_id = supervised.new_id()
+    supervised.books.breaker[task_id, "refund"] = 4 * shop.MANY.attempts
+    await supervised.begin(task_id, Wanted(hold="before pivot"))
+    await supervised.did(task_id, "charge")
+    await supervised.terminate(task_id)
+
+    failure = await supervised.failure(task_id)
+
+    assert [str(step) for step in failure.undone] == ["shop.charge undone", "shop.reserve undone"]
+    assert supervised.books.done_for(task_id) == ["reserve", "charge", "refund", "release"]
+    history = await supervised.client.temporal.get_workflow_handle(supervisor_id(task_id)).fetch_history()
+    calls = [e.activity_task_scheduled_event_attributes.activity_id for e in history.events if _is_scheduled(e)]
+    assert calls.count(f"{UNDO}shop.charge") == 2
 
 
 async def test_an_undo_that_fails_waits_for_an_operator(supervised: Supervised) -> None:

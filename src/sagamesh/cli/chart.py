@@ -12,6 +12,7 @@ from rich.text import Text
 from sagamesh.cli.span import clock, span
 from sagamesh.failure import Failure
 from sagamesh.status import StepState
+from sagamesh.supervision.messages import EARLIER_RUNS
 from sagamesh.timeline import Entry, Kind, State, Timeline
 
 __all__ = ["bar", "chart", "failure_lines", "why_it_waits"]
@@ -168,7 +169,7 @@ def _name(entry: Entry) -> str:
         case Kind.BUG:
             return "the task's own code"
         case Kind.PIVOT:
-            return f"pivot {entry.name}"
+            return entry.name if entry.name == EARLIER_RUNS else f"pivot {entry.name}"
         case Kind.STEP | Kind.APPROVAL | Kind.TIMER:
             return entry.name
 
@@ -233,6 +234,8 @@ def why_it_waits(entry: Entry) -> str:
     match entry.kind:
         case Kind.UNDO:
             return "its undo failed"
+        case Kind.PIVOT if entry.name == EARLIER_RUNS:
+            return "the server has forgotten runs of the task, so nothing is undone yet"
         case Kind.PIVOT:
             return "the task was ended from outside after this pivot, so nothing is undone"
         case _:

@@ -9,11 +9,15 @@ from typing import Any
 from sagamesh.failure import Failure
 from sagamesh.message import Message
 from sagamesh.routing.terms import Terms
+from sagamesh.supervision.messages import EARLIER_RUNS
 
-__all__ = ["FROM_OUTSIDE", "Aftermath", "Begun", "Run", "aftermath"]
+__all__ = ["FORGOTTEN", "FROM_OUTSIDE", "Aftermath", "Begun", "Run", "aftermath"]
 
 FROM_OUTSIDE = frozenset({"terminated", "timed_out"})
 """Ends at which the task's own code could do nothing."""
+
+FORGOTTEN = "forgotten"
+"""The end of a task of which the server knows nothing any more."""
 
 
 class Begun(Message):
@@ -47,10 +51,11 @@ class Run(Message):
 class Aftermath(Message):
     """What is left to do when a task has ended.
 
-    - `ended`, `failure`: how its last run ended, and why.
+    - `ended`, `failure`: how its last run ended, and why; `forgotten` where the server knows nothing of it any more.
     - `undo`: the steps to be undone, in the order in which they were begun.
     - `pivot`: set where a person must look instead, because the task was ended from outside after it.
     - `quiet_at`: before this time an attempt may still run.
+    - `forgotten`: why nothing is known of older runs; empty where all are known.
     """
 
     ended: str
@@ -58,10 +63,39 @@ class Aftermath(Message):
     undo: tuple[Begun, ...] = ()
     pivot: str = ""
     quiet_at: datetime | None = None
+    forgotten: str = ""
+
+    @property
+    def for_operator(self) -> str:
+        """What a person has to decide about before anything is undone: the pivot, or `earlier-runs` where one of them
+        may have come to a pivot, or have begun what nobody knows of; empty for nothing.
+        """
+        if self.pivot:
+            return self.pivot
+        return EARLIER_RUNS if self.forgotten and self.ended in {*FROM_OUTSIDE, FORGOTTEN} else ""
+
+    def then(self, later: Aftermath) -> Aftermath:
+        """What a later look found; what the server has forgotten between the two is taken from this one."""
+        if not (later.forgotten and later.for_operator):
+            return later
+        pivot = later.pivot or self.pivot
+        undo = {each.step: each for each in (*self.undo, *later.undo)}
+        quiet = [at for at in (self.quiet_at, later.quiet_at) if at is not None]
+        known = self if later.ended == FORGOTTEN else later
+        return known.model_copy(
+            update={
+                "undo": () if pivot else tuple(undo.values()),
+                "pivot": pivot,
+                "quiet_at": max(quiet, default=None),
+                "forgotten": later.forgotten,
+            }
+        )
 
 
-def aftermath(runs: Sequence[Run]) -> Aftermath:
+def aftermath(runs: Sequence[Run], *, forgotten: str = "") -> Aftermath:
     """What is left to do after these runs of one task, the oldest first.
+
+    - `forgotten`: why these are not all its runs; empty where they are.
 
     - Ended from outside before its pivot: all that any run has begun, and none has undone, is undone. The pivot itself
       may have happened unheard, as when it fails: undos cope with that.
@@ -97,4 +131,5 @@ def aftermath(runs: Sequence[Run]) -> Aftermath:
         undo=left,
         pivot=pivot,
         quiet_at=max(quiet) if quiet and left else None,
+        forgotten=forgotten,
     )

@@ -9,13 +9,16 @@ from pydantic import Field
 
 from sagamesh.message import Message
 
-__all__ = ["AFTERMATH", "SUPERVISOR", "Examined", "Supervised", "Supervision", "supervisor_id"]
+__all__ = ["AFTERMATH", "EARLIER_RUNS", "SUPERVISOR", "Examined", "Supervised", "Supervision", "supervisor_id"]
 
 SUPERVISOR: Final = "sagamesh.Supervisor"
 """The workflow type of a supervisor."""
 
 AFTERMATH: Final = "sagamesh.supervision.aftermath"
 """The activity that reads what a task has left behind."""
+
+EARLIER_RUNS: Final = "earlier-runs"
+"""What an operator decides about where a supervisor cannot learn what earlier runs of its task did. No step's name."""
 
 
 def supervisor_id(task_id: str) -> str:
@@ -52,6 +55,10 @@ class Examined(Message):
 
 
 class Supervision(Message):
-    """How a supervised task ended: `completed`, `failed`, `cancelled`."""
+    """How a supervised task ended: `completed`, `failed`, `cancelled`.
+
+    - `forgotten`: why nothing is known of its earlier runs; empty where all are known.
+    """
 
     ended: str
+    forgotten: str = ""

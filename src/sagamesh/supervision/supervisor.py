@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import Priority, RetryPolicy, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
+    ApplicationError,
     ChildWorkflowError,
     WorkflowAlreadyStartedError,
 )
@@ -17,10 +19,12 @@ from temporalio.workflow import ParentClosePolicy
 from sagamesh.attributes import AGENTS, CUSTOMER, STATUS
 from sagamesh.compensation import Undo, compensate
 from sagamesh.failure import Failure, failed, failure_of
-from sagamesh.limits.precedence import fairness_key
+from sagamesh.fallback import BREAKER_OPEN
+from sagamesh.limits.precedence import Precedence
+from sagamesh.policy import Breaker
 from sagamesh.routing.terms import Json
 from sagamesh.saga import uninterrupted
-from sagamesh.status import Stage, StepState
+from sagamesh.status import OperatorDecision, Stage, StepState
 from sagamesh.steering import TaskWorkflow
 from sagamesh.supervision.aftermath import FROM_OUTSIDE, Aftermath
 from sagamesh.supervision.messages import AFTERMATH, SUPERVISOR, Examined, Supervised, Supervision
@@ -59,6 +63,10 @@ class Supervisor(TaskWorkflow):
     reset and goes on. The rule is the same for a task of several sagas, and a saga without a pivot counts as undoable
     until the task's end.
 
+    What the server has forgotten (a run that was reset, or continued as new, longer ago than the namespace's retention)
+    is not known to have come to no pivot. So for a task that was ended from outside then, an operator decides first
+    about `earlier-runs`: `resolve` says that they were seen to, and what is known is undone; `skip` has nothing undone.
+
     It takes no cancel: cancel the task. Ended itself, it leaves the task running, unwatched.
     """
 
@@ -89,7 +97,7 @@ class Supervisor(TaskWorkflow):
                 execution_timeout=watched.timeout,
                 search_attributes=TypedSearchAttributes(pairs),
                 static_summary=watched.title or None,
-                priority=_priority(watched),
+                priority=Precedence(watched.priority, watched.tenant, watched.weight).engine_priority(),
             )
         except WorkflowAlreadyStartedError:
             problem = f"the id {watched.id} belongs to a task that was started without this supervisor"
@@ -99,22 +107,27 @@ class Supervisor(TaskWorkflow):
 
     async def _finish(self, watched: Supervised) -> Supervision:
         board = self.board
-        while True:
-            after = await self._aftermath(watched)
-            if not after.pivot:
-                break
-            if await self._decided(after):
+        after = await self._aftermath(watched)
+        while after.for_operator:
+            decision = await self._decided(after)
+            if decision.action == "retry":
+                after = after.then(await self._aftermath(watched))
+            elif decision.action == "skip" or not after.undo:
                 raise failed(self._failure(watched, after))
+            else:
+                break
         if after.undo:
             board.acting_for = watched.id
             board.enter(Stage.COMPENSATING)
             if after.quiet_at is not None and after.quiet_at > workflow.now():
                 await workflow.sleep(after.quiet_at - workflow.now(), summary="until nothing of it runs any more")
-            undos = [Undo(b.step, b.undo.call(version=b.version), Json(b.input)) for b in after.undo]
+            undos = [_Undo(b.step, b.undo.call(version=b.version), Json(b.input)) for b in after.undo]
             await compensate(undos, board)
         if after.ended in FROM_OUTSIDE:
             raise failed(self._failure(watched, after))
-        return Supervision(ended=after.ended)
+        if after.forgotten:
+            workflow.logger.warning("%s: nobody looked what its earlier runs left: %s", watched.id, after.forgotten)
+        return Supervision(ended=after.ended, forgotten=after.forgotten)
 
     async def _aftermath(self, watched: Supervised) -> Aftermath:
         try:
@@ -131,37 +144,53 @@ class Supervisor(TaskWorkflow):
             raise failed(failure_of(error)) from None
         return found
 
-    async def _decided(self, after: Aftermath) -> bool:
-        """Wait for an operator's word on a task that was ended after its pivot; False to look again."""
-        board = self.board
+    async def _decided(self, after: Aftermath) -> OperatorDecision:
+        """Wait for an operator's word on what nobody else can decide; `retry` is to look again."""
+        board, about = self.board, after.for_operator
         kind = after.failure.type if after.failure else after.ended
-        message = (
-            "ended from outside after this pivot: nothing is undone; finish it by hand, or reset the task and retry"
-        )
-        board.mark(after.pivot, StepState.FAILED, Failure(type=kind, message=message))
-        board.waiting = {after.pivot}
-        board.show_unfinished(after.pivot)
+        if after.pivot:
+            message = (
+                "ended from outside after this pivot: nothing is undone; finish it by hand, or reset the task and retry"
+            )
+        else:
+            known = ", ".join(begun.step for begun in after.undo) or "nothing"
+            message = (
+                f"{after.forgotten}: what was done there, and whether a pivot was among it, is not known; see to it by "
+                f"hand, then resolve (undoes what is known: {known}) or skip (undoes nothing)"
+            )
+        board.mark(about, StepState.FAILED, Failure(type=kind, message=message))
+        board.waiting = {about}
+        board.show_unfinished(about)
         board.enter(Stage.NEEDS_OPERATOR)
         await workflow.wait_condition(lambda: bool(board.decisions))
         decision = board.decisions.pop(0)
         board.show_unfinished()
         board.enter(Stage.COMPENSATING)
-        if decision.action == "retry":
-            return False
-        board.mark(after.pivot, StepState.SKIPPED if decision.action == "skip" else StepState.RESOLVED)
-        return True
+        if decision.action != "retry":
+            board.mark(about, StepState.SKIPPED if decision.action == "skip" else StepState.RESOLVED)
+        return decision
 
     def _failure(self, watched: Supervised, after: Aftermath) -> Failure:
         cause = after.failure or Failure(type=after.ended, message="ended from outside")
         message = f"{watched.task} {watched.id}: {cause.message}"
+        if after.forgotten:
+            message += f"; {after.forgotten}"
         return cause.model_copy(update={"message": message, "undone": tuple(self.board.undone)})
 
 
-def _priority(watched: Supervised) -> Priority:
-    if watched.priority is None and not watched.tenant and watched.weight is None:
-        return Priority.default
-    return Priority(
-        priority_key=watched.priority,
-        fairness_key=fairness_key(watched.tenant) or None,
-        fairness_weight=watched.weight,
-    )
+class _Undo(Undo):
+    """An undo by what the task wrote beside its step, which does not tell whether the capability has a breaker."""
+
+    __slots__ = ()
+
+    async def call(self) -> None:
+        """Have it undone, however long a breaker is open: what that refuses was not tried."""
+        try:
+            await super().call()
+        except ActivityError as error:
+            if not (isinstance(error.cause, ApplicationError) and error.cause.type == BREAKER_OPEN):
+                raise
+            # Now it is known to have one. So the engine's attempts have no end, and the breaker's worker counts the
+            # real ones. Its numbers are the worker's, too.
+            policy = replace(self.capability.policy, breaker=Breaker(), total=None)
+            await Undo(self.step, replace(self.capability, policy=policy), self.arg).call()

@@ -16,7 +16,8 @@ class Kind(StrEnum):
     """What a line is about.
 
     - `step`: a call of an agent. `undo`: the call that undoes a step. `child`: a task that this one started.
-    - `pivot`: the pivot of a supervised task that was ended from outside after it, while the supervisor waits.
+    - `pivot`: the pivot of a supervised task that was ended from outside after it, while the supervisor waits;
+      `earlier-runs` where the server has forgotten whether it came to one.
     - `approval`: a question to a person. `timer`: a wait for a time, such as the deadline.
     - `cancel`: a cancel request. `decision`: an operator's, about a failed undo. `message`: any other update or signal.
     - `bug`: the task's own code failed; the engine tries it again until a deployment mends it.

@@ -72,7 +72,8 @@ class Timeline:
     def for_operator(self) -> tuple[Entry, ...]:
         """What waits for an operator, each the last try of its step.
 
-        Undos that failed, steps that failed after the pivot, and the pivot after which a supervised task was ended.
+        Undos that failed, steps that failed after the pivot, and the pivot after which a supervised task was ended, or
+        its earlier runs where that is not known.
         """
         last = {entry.name: entry for entry in self.entries if entry.kind is Kind.UNDO}
         decided = {entry.name for entry in self.entries if entry.undone in _DECIDED.values()}
