@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sagamesh.agent import Agent
 from sagamesh.app import App
+from sagamesh.limits.queue import limits_of
 
 __all__ = ["PoolFacts", "as_values", "as_yaml", "pool_facts"]
 
@@ -29,6 +30,7 @@ class PoolFacts:
     - `name`: what `sagamesh worker` is given.
     - `kind`: `agent` serves calls (activities), `tasks` hosts tasks (workflows).
     - `queues`: the task queues on which its work waits, an agent's own first, then its providers'.
+    - `queue_slots`: calls at a time in one process, of those queues whose contract says it; the others have the pool's.
     - `zone`: the agent's; empty for none.
     - `depends_on`: names of the agents without which this one makes no sense.
     - `grace_seconds`: the longest time that a call may run; what a stop must allow for. None for a pool of tasks,
@@ -38,6 +40,7 @@ class PoolFacts:
     name: str
     kind: Literal["agent", "tasks"]
     queues: tuple[str, ...]
+    queue_slots: Mapping[str, int] = field(default_factory=dict)
     zone: str = ""
     depends_on: tuple[str, ...] = ()
     grace_seconds: int | None = None
@@ -77,10 +80,11 @@ def _entry(pool: PoolFacts) -> dict[str, Any]:
         "kind": pool.kind,
         "zone": pool.zone,
         "queues": list(pool.queues),
+        "queueSlots": dict(pool.queue_slots),
         "dependsOn": list(pool.depends_on),
         "graceSeconds": pool.grace_seconds,
     }
-    return {key: value for key, value in entry.items() if value not in ("", [], None)}
+    return {key: value for key, value in entry.items() if value not in ("", [], {}, None)}
 
 
 def _of_agents(name: str, agents: Sequence[Agent]) -> PoolFacts:
@@ -92,6 +96,9 @@ def _of_agents(name: str, agents: Sequence[Agent]) -> PoolFacts:
         name=name,
         kind="agent",
         queues=tuple(queue for agent in agents for queue in agent.queues),
+        queue_slots={
+            limits.queue: limits.slots for agent in agents for limits in limits_of(agent) if limits.slots is not None
+        },
         zone=first.zone or "" if len(agents) == 1 else "",
         depends_on=first.depends_on,
         # An agent that only declares providers, or nothing yet, has no call that a stop could cut off.

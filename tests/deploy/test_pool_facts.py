@@ -29,7 +29,7 @@ class Asked(Message):
 def an_app() -> App:
     trips = Agent("trips")
     slow = Agent("slow", depends_on=["trips"])
-    airline = slow.provider("airline", rate=5)
+    airline = slow.provider("airline", rate=5, slots=2)
     slow.capability("look", takes=Asked, returns=Asked, timeout=timedelta(seconds=2.5))
     slow.capability("book", takes=Asked, returns=Asked, timeout=timedelta(minutes=2), provider=airline)
     return App(
@@ -46,6 +46,7 @@ def test_pools_in_the_order_of_the_mesh() -> None:
                 "name": "slow",
                 "kind": "agent",
                 "queues": ["slow", "slow/airline"],
+                "queueSlots": {"slow/airline": 2},
                 "dependsOn": ["trips"],
                 "graceSeconds": 120,
             },
@@ -55,6 +56,7 @@ def test_pools_in_the_order_of_the_mesh() -> None:
                 "kind": "agent",
                 "zone": "eu",
                 "queues": ["slow.eu", "slow.eu/airline"],
+                "queueSlots": {"slow.eu/airline": 2},
                 "dependsOn": ["trips"],
                 "graceSeconds": 120,
             },

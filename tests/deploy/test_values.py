@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from sagamesh.inline import inline_queue
 from tests.support.charts import CHART, Chart, Refused
 from tests.support.kinds import problems
 
-AGENT = {"name": "stock", "kind": "agent", "queues": ["stock", "stock/warehouse"]}
+AGENT: dict[str, Any] = {"name": "stock", "kind": "agent", "queues": ["stock", "stock/warehouse"]}
 TASKS = {"name": "orders", "kind": "tasks", "queues": ["orders"]}
 KEDA = {"scaling": {"mode": "keda"}}
 TLS = {"tls": {"enabled": True, "caSecret": "theirs"}}
@@ -30,6 +31,8 @@ def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any
         ({"versioned": {"gate": {"workflowType": "Canary"}}}, ["versioned.gate is gone", "pools.<name>.gate"]),
         ({"pools": {"payment": {"gate": {"workflowType": "Canary"}}}}, ["pools.payment.gate", "host no tasks"]),
         ({"pools": {"orders": {"gate": {"input": {}}}}}, ["/pools/orders/gate", "workflowType"]),
+        ({"pools": {"payment": {"inline": True}}}, ["pools.payment.inline", "no pool of tasks", "`serves`"]),
+        ({"agents": [{**AGENT, "queueSlots": {"stock": 0}}]}, ["/agents/0/queueSlots/stock", "minimum"]),
         ({"temporal": {"adress": "x:1"}}, ["/temporal", "adress"]),
         ({"temporal": {"address": "nowhere"}}, ["/temporal/address", "nowhere"]),
         ({"agents": [{**AGENT, "kind": "actor"}]}, ["/agents/0/kind", "'agent', 'tasks'"]),
@@ -118,8 +121,8 @@ def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any
             ["orders: resources.requests.cpu (2) is more than resources.limits.cpu (1)"],
         ),
         (
-            {"defaults": {"resources": {"limits": {"memory": "191Mi"}}}},
-            ["accounts: resources.requests.memory (192Mi)", "resources.limits.memory (191Mi)"],
+            {"defaults": {"resources": {"limits": {"memory": "255Mi"}}}},
+            ["accounts: resources.requests.memory (256Mi)", "resources.limits.memory (255Mi)"],
         ),
         ({"fullnameOverride": "My_Shop"}, ["/fullnameOverride", "My_Shop"]),
         ({"fullnameOverride": "shop-"}, ["/fullnameOverride", "shop-"]),
@@ -253,13 +256,20 @@ def test_keda_stops_the_last_workers_only_where_it_is_told_to_and_not_amid_tasks
     assert "idleReplicaCount" not in usual
 
 
-def test_keda_counts_the_calls_that_run(chart: Chart) -> None:
+def test_keda_counts_the_calls_that_run_against_the_slots_of_their_queue(chart: Chart) -> None:
     busy = {"scaling": {"mode": "keda", "keda": {"busySlots": {"prometheus": "http://prometheus:9090"}}}}
-    objects = chart.render(values={"agents": [AGENT], "defaults": {**busy, "slots": 20}})
-    trigger = of_kind(objects, "ScaledObject")["shop-sagamesh-stock"]["triggers"][-1]
-    assert trigger["metadata"]["threshold"] == "14"  # 70 % of 20
-    labels = 'namespace="shop",pool="stock",worker_type="ActivityWorker"'
-    assert trigger["metadata"]["query"] == f"sum(temporal_worker_task_slots_used{{{labels}}})"
+    agent = {**AGENT, "queues": [*AGENT["queues"], "stock/robot"], "queueSlots": {"stock/robot": 4}}
+    objects = chart.render(values={"agents": [agent], "defaults": {**busy, "slots": 20}})
+    counted = [
+        (trigger["metadata"]["query"], trigger["metadata"]["threshold"])
+        for trigger in of_kind(objects, "ScaledObject")["shop-sagamesh-stock"]["triggers"]
+        if trigger["type"] == "prometheus"
+    ]
+    labels = 'namespace="shop",pool="stock",task_queue="%s",worker_type="ActivityWorker"'
+    assert counted == [
+        (f"sum(temporal_worker_task_slots_used{{{labels % queue}}})", threshold)
+        for queue, threshold in (("stock", "14"), ("stock/warehouse", "14"), ("stock/robot", "2"))  # 70 %
+    ]
     objects = chart.render(values={"agents": [AGENT], "defaults": busy, "versioned": {"enabled": True}})
     template = of_kind(objects, "WorkerResourceTemplate")["shop-sagamesh-stock"]["template"]
     # A name that the controller fills in: each version has a scaler, and each counts its own calls only.
@@ -393,3 +403,31 @@ def test_a_process_that_hosts_tasks_inline_serves_their_agents(chart: Chart) -> 
     container = of_kind(objects, "Deployment")["shop-sagamesh-orders"]["template"]["spec"]["containers"][0]
     assert container["command"] == ["sagamesh", "worker"]
     assert container["args"] == ["orders", "stock", "--inline"]
+
+
+def test_keda_looks_where_tasks_that_run_inline_wait(chart: Chart) -> None:
+    other = {"name": "routing", "kind": "tasks", "queues": ["routing"]}
+    busy = {"busySlots": {"prometheus": "http://prometheus:9090"}}
+    inline = {"inline": True, "serves": ["orders", "stock", "routing"], "scaling": {"mode": "keda", "keda": busy}}
+    objects = chart.render(values={"agents": [AGENT, TASKS, other], "pools": {"orders": inline, "routing": KEDA}})
+    looks = {
+        name: [
+            (each["metadata"]["taskQueue"], each["metadata"]["queueTypes"])
+            for each in spec["triggers"]
+            if each["type"] == "temporal"
+        ]
+        for name, spec in of_kind(objects, "ScaledObject").items()
+    }
+    assert looks == {
+        "shop-sagamesh-orders": [
+            ("orders", "workflow"),
+            (inline_queue("orders"), "workflow,activity"),
+            (inline_queue("routing"), "workflow,activity"),
+        ],
+        "shop-sagamesh-routing": [("routing", "workflow")],
+    }
+    counted = [
+        each["metadata"].get("query", "")
+        for each in of_kind(objects, "ScaledObject")["shop-sagamesh-orders"]["triggers"]
+    ]
+    assert any(f'task_queue="{inline_queue("orders")}"' in query for query in counted)

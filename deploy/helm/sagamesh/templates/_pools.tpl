@@ -1,6 +1,6 @@
 {{/*
 All pools, as JSON {"items": [...]}: each entry of `agents` over `defaults`, and what `pools` says of it over both.
-Adds `object`, the name of its objects, and `pod`, the labels by which its pods are found.
+Adds `object`, the name of its objects, `pod`, the labels by which its pods are found, and to `queues` those of tasks that run inline.
 */}}
 {{- define "sagamesh.pools" -}}
 {{- include "sagamesh.deprecations" . -}}
@@ -32,6 +32,18 @@ Adds `object`, the name of its objects, and `pod`, the labels by which its pods 
   {{- end -}}
   {{- if and (eq $pool.scaling.mode "keda") $pool.scaling.keda.runningTasksOf (not $pool.scaling.keda.stopWhenIdle) -}}
     {{- fail (printf "%s: scaling.keda.runningTasksOf only keeps KEDA from stopping the last workers, so it needs scaling.keda.stopWhenIdle; for calls that run to count as load, set scaling.keda.busySlots.prometheus" .name) -}}
+  {{- end -}}
+  {{- if $pool.inline -}}
+    {{- if ne $pool.kind "tasks" -}}
+      {{- fail (printf "pools.%s.inline: it is no pool of tasks; set it for the pool that hosts them, and name %s in its `serves`" .name .name) -}}
+    {{- end -}}
+    {{- /* A task that is started inline waits beside the plain ones, on a queue that only such processes ask. */ -}}
+    {{- $hosted := default (list .name) $pool.serves -}}
+    {{- range $root.Values.agents -}}
+      {{- if and (eq .kind "tasks") (has .name $hosted) -}}
+        {{- range .queues }}{{ $_ := set $pool "queues" (append $pool.queues (printf "%s.inline" .)) }}{{ end -}}
+      {{- end -}}
+    {{- end -}}
   {{- end -}}
   {{- if and $pool.gate (ne $pool.kind "tasks") -}}
     {{- fail (printf "pools.%s.gate: its workers host no tasks, so %s would wait there for ever; set it for the pool that hosts it" .name $pool.gate.workflowType) -}}

@@ -62,7 +62,8 @@ triggers:
       {{- /* Empty for the controller to fill in, for each version. */}}
       namespace: {{ $versioned | ternary "" $root.Values.temporal.namespace | quote }}
       taskQueue: {{ . | quote }}
-      queueTypes: {{ eq $pool.kind "agent" | ternary "activity" "workflow" }}
+      {{- /* Calls that failed inline are tried again on the queue of their task. */}}
+      queueTypes: {{ eq $pool.kind "agent" | ternary "activity" (hasSuffix ".inline" . | ternary "workflow,activity" "workflow") }}
       targetQueueSize: {{ $keda.targetQueueSize | quote }}
       activationTargetQueueSize: {{ $keda.activationTargetQueueSize | quote }}
       {{- with $keda.runningTasksOf }}
@@ -83,13 +84,15 @@ triggers:
       name: {{ include "sagamesh.fullname" $root }}-temporal
     {{- end }}
   {{- end }}
-  {{- with $keda.busySlots.prometheus }}
-  # A backlog of nothing says nothing about calls that run; these keep their workers.
+  {{- if $keda.busySlots.prometheus }}
+  # A backlog of nothing says nothing about calls that run; these keep their workers. Each queue has slots of its own.
+  {{- range $pool.queues }}
   - type: prometheus
     metricType: AverageValue
     metadata:
-      serverAddress: {{ . | quote }}
-      query: {{ printf "sum(temporal_worker_task_slots_used{namespace=%q,pool=%q,worker_type=%q%s})" $root.Release.Namespace $pool.name (eq $pool.kind "agent" | ternary "ActivityWorker" "WorkflowWorker") ($versioned | ternary ",build_id=\"{{temporal_worker_build_id}}\"" "") | quote }}
-      threshold: {{ max 1 (div (mul (int $pool.slots) (int $keda.busySlots.percent)) 100) | quote }}
+      serverAddress: {{ $keda.busySlots.prometheus | quote }}
+      query: {{ printf "sum(temporal_worker_task_slots_used{namespace=%q,pool=%q,task_queue=%q,worker_type=%q%s})" $root.Release.Namespace $pool.name . (eq $pool.kind "agent" | ternary "ActivityWorker" "WorkflowWorker") ($versioned | ternary ",build_id=\"{{temporal_worker_build_id}}\"" "") | quote }}
+      threshold: {{ max 1 (div (mul (get ($pool.queueSlots | default dict) . | default $pool.slots | int) (int $keda.busySlots.percent)) 100) | quote }}
+  {{- end }}
   {{- end }}
 {{- end -}}
