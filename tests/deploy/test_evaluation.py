@@ -209,6 +209,30 @@ def test_without_the_sandbox_there_is_the_server_alone(chart: Chart) -> None:
     assert "envFrom" not in pod["spec"]["containers"][0]
 
 
+@pytest.mark.parametrize(
+    ("values", "open_to"),
+    [
+        (EVALUATION, set()),
+        (SERVER_ONLY, set()),
+        ({**EVALUATION, "pools": {"orders": {"scaling": {"mode": "keda"}}}}, set()),  # one pod, without KEDA
+        ({**SERVER_ONLY, "pools": {"orders": {"scaling": {"mode": "keda"}}}}, {"grpc"}),
+        ({**EVALUATION, "versioned": {"enabled": True}}, {"grpc"}),
+    ],
+    ids=["sandbox", "server", "sandbox and keda", "server and keda", "versioned"],
+)
+def test_other_namespaces_reach_the_server_where_what_asks_it_lives_there(
+    chart: Chart, values: dict[str, Any], open_to: set[str]
+) -> None:
+    objects = chart.render(values=values)
+    assert [list(problems(each)) for each in objects if each["kind"] == "NetworkPolicy"] == [
+        [] for each in objects if each["kind"] == "NetworkPolicy"
+    ]
+    ingress = policy(objects, pods(objects)["Deployment/shop-sagamesh-temporal"])["ingress"]
+    by_source = {str(rule["from"]): {each["port"] for each in rule["ports"]} for rule in ingress}
+    expected = {str([{"podSelector": {}}]): {"grpc", "ui"}, str([{"namespaceSelector": {}}]): open_to}
+    assert by_source == {source: ports for source, ports in expected.items() if ports}
+
+
 def test_the_guide_says_what_a_real_install_must_be_told() -> None:
     guide = (ROOT / "docs" / "howto" / "kubernetes.md").read_text(encoding="utf-8")
     table = guide.partition("## What the pools are told")[2].partition("## ")[0]
