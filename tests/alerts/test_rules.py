@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from mesh_workers import zones
+from sagamesh.deploy import as_values, pool_facts
+from sagamesh.metrics.mesh import active_agents
 from tests.alerts.conftest import FOLDER, VALUES, groups, write
 from tests.support.charts import CHART, CI, ROOT, Chart, Refused
 from tests.support.prometheus import promtool
@@ -61,6 +64,45 @@ def test_every_alert_is_seen_quiet_then_firing_once_for_many_pods_then_over(rule
     missing = {name for name in names(rules) if not re.search("quiet fires.* quiet", " ".join(courses[name]))}
     assert missing == set(), "no case in tests/alerts/cases"
     assert set(names(rules)) - many == set()
+
+
+@pytest.mark.parametrize(
+    ("stopped", "apart"),
+    [
+        ([], {}),
+        (["inventory.eu", "payment"], {"payment": {"payment"}}),
+        (["inventory", "inventory.eu", "inventory.us"], {"inventory": {"inventory", "inventory.eu", "inventory.us"}}),
+    ],
+)
+def test_every_capability_that_is_counted_is_looked_at_by_one_rule(
+    chart: Chart, stopped: list[str], apart: dict[str, set[str]]
+) -> None:
+    idle = {"scaling": {"mode": "keda", "keda": {"stopWhenIdle": True}}}
+    (group,) = groups(
+        chart,
+        values={
+            **as_values(pool_facts(zones.app)),
+            "pools": dict.fromkeys(stopped, idle),
+            "monitoring": {"rules": {"enabled": True}},
+        },
+    )["groups"]
+    looking: dict[str, list[str]] = defaultdict(list)
+    waiting: dict[str, set[str]] = {}
+    for rule in (rule for rule in group["rules"] if rule["alert"] == "AgentWithoutPollers"):
+        agent, expr = rule["labels"]["agent"], rule["expr"].replace("\\\\", "\\")
+        (operator, types), *_ = [*re.findall(r'capability(=~|!~)"([^"]+)"', expr), ("=~", ".*")]
+        for type in active_agents(zones.app.mesh, ()):
+            if bool(re.fullmatch(types, type)) is (operator == "=~"):
+                looking[type].append(agent)
+        for queues in re.findall(r'queue=~"([^"]+)"', expr):
+            named = {each.queue for each in zones.app.mesh.agents if re.fullmatch(queues, each.queue)}
+            waiting[agent] = waiting.get(agent, set()) | named
+    assert waiting == apart
+    assert looking == {
+        type: [agent if agent in apart else "{{ $labels.agent }}"]
+        for type in active_agents(zones.app.mesh, ())
+        for agent in [type.partition(".")[0]]
+    }
 
 
 @pytest.mark.parametrize("values", [None, *CI, VALUES], ids=lambda path: path.stem if path else "default")

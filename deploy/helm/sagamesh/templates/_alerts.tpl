@@ -36,26 +36,35 @@ which Alertmanager knows whom it is about), `labels`, `anchor` (of its entry in 
 {{- end -}}
 
 {{/*
-What an expression about a pool has behind it if KEDA stops all its workers while nothing waits for them: it then holds only where
-more waits than starts them. Empty for other pools. Takes {root, pool}.
+What an expression about pools has behind it if KEDA stops all the workers of each while nothing waits for them: it then holds only
+where more waits than starts them. Empty where one of them stays. Takes {root, pools}.
 */}}
 {{- define "sagamesh.whileCallsWait" -}}
-{{- $keda := .pool.scaling.keda -}}
-{{- if and (eq .pool.scaling.mode "keda") $keda.stopWhenIdle -}}
+{{- $root := .root -}}
+{{- $waits := list -}}
+{{- range .pools -}}
+{{- $keda := .scaling.keda -}}
+{{- if and (eq .scaling.mode "keda") $keda.stopWhenIdle -}}
 {{- $queues := list -}}
-{{- range .pool.queues }}{{ $queues = append $queues (regexQuoteMeta .) }}{{ end }}
-and on () max(sagamesh_queue_backlog{ {{- include "sagamesh.where" .root }},queue=~{{ join "|" $queues | printf "%q" }},kind{{ eq .pool.kind "tasks" | ternary "=" "!=" }}"tasks"}) > {{ int $keda.activationTargetQueueSize }}
+{{- range .queues }}{{ $queues = append $queues (regexQuoteMeta .) }}{{ end -}}
+{{- $waits = append $waits (printf `max(sagamesh_queue_backlog{%s,queue=~%q,kind%s"tasks"}) > %d`
+  (include "sagamesh.where" $root) (join "|" $queues) (eq .kind "tasks" | ternary "=" "!=") (int $keda.activationTargetQueueSize)) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (len $waits) (len .pools) -}}
+{{- join "\n  or " $waits | printf "\nand on () (%s)" -}}
 {{- end -}}
 {{- end -}}
 
 {{/*
-For how long a pool may have no worker. Where KEDA stops them all, its next look at the queue and a worker's start come on top.
-Takes {root, pool}.
+For how long pools may have no worker. Where KEDA stops them all, its next look at the queues and a worker's start come on top.
+Takes {root, pools}.
 */}}
 {{- define "sagamesh.mayBeGone" -}}
-{{- $keda := .pool.scaling.keda -}}
-{{- if and (eq .pool.scaling.mode "keda") $keda.stopWhenIdle -}}
-{{- add (int $keda.pollingInterval) (int .root.Values.probes.startupSeconds) 60 }}s
+{{- if include "sagamesh.whileCallsWait" . -}}
+{{- $look := 0 -}}
+{{- range .pools }}{{ $look = max $look (int .scaling.keda.pollingInterval) }}{{ end -}}
+{{- add $look (int .root.Values.probes.startupSeconds) 60 }}s
 {{- else -}}
 1m
 {{- end -}}
@@ -67,25 +76,33 @@ Takes {root, pool}.
 {{- $rules := .Values.monitoring.rules -}}
 {{- $ns := include "sagamesh.where" . -}}
 {{- $alerts := list -}}
-{{- $idle := list -}}
+{{- $agents := dict -}}
 {{- range (include "sagamesh.pools" . | fromJson).items -}}
-{{- $pool := dict "root" $root "pool" . -}}
-{{- $waiting := include "sagamesh.whileCallsWait" $pool -}}
-{{- $for := include "sagamesh.mayBeGone" $pool -}}
+{{- $pools := dict "root" $root "pools" (list .) -}}
+{{- $for := include "sagamesh.mayBeGone" $pools -}}
 {{- $alerts = append $alerts (dict "name" "AgentDown" "severity" "critical" "for" $for "agent" .name "anchor" "no-worker-of-an-agent-answers"
-  "expr" (printf `(count(up{%s,pool=%q} == 1) or vector(0)) == 0%s` $ns .name $waiting)
+  "expr" (printf `(count(up{%s,pool=%q} == 1) or vector(0)) == 0%s` $ns .name (include "sagamesh.whileCallsWait" $pools))
   "summary" (printf "No worker of %s answers" .name)
   "description" (printf "{{ $value }} workers of %s have answered Prometheus for %s. What is sent to it waits; nothing is lost." .name ($for | eq "1m" | ternary "a minute" $for))) -}}
-{{- if and $waiting (eq .kind "agent") -}}
-{{- $idle = append $idle (regexQuoteMeta .name) -}}
-{{- $alerts = append $alerts (dict "name" "AgentWithoutPollers" "severity" "critical" "for" $for "agent" .name "anchor" "tasks-start-but-nothing-happens"
-  "expr" (printf `min(max by (capability) (orchestrator_active_agents{%s,capability=~%q})) == 0%s` $ns (printf "%s[.][^.]+" (regexQuoteMeta .name)) $waiting)
-  "summary" (printf "Nobody takes calls of %s" .name)
-  "description" (printf "As the Temporal server sees it, {{ $value }} workers ask for calls of at least one capability of %s. They wait; nothing is lost." .name)) -}}
+{{- if eq .kind "agent" -}}
+{{- /* A capability's type names the agent, and is counted for all its zones together. */ -}}
+{{- $agent := splitList "." .name | first -}}
+{{- $_ := set $agents $agent (append (get $agents $agent | default list) .) -}}
+{{- end -}}
+{{- end -}}
+{{- $idle := list -}}
+{{- range $agent, $its := $agents -}}
+{{- $pools := dict "root" $root "pools" $its -}}
+{{- with include "sagamesh.whileCallsWait" $pools -}}
+{{- $idle = append $idle $agent -}}
+{{- $alerts = append $alerts (dict "name" "AgentWithoutPollers" "severity" "critical" "for" (include "sagamesh.mayBeGone" $pools) "agent" $agent "anchor" "tasks-start-but-nothing-happens"
+  "expr" (printf `min(max by (capability) (orchestrator_active_agents{%s,capability=~"%s[.][^.]+"})) == 0%s` $ns $agent .)
+  "summary" (printf "Nobody takes calls of %s" $agent)
+  "description" (printf "As the Temporal server sees it, {{ $value }} workers ask for calls of at least one capability of %s. They wait; nothing is lost." $agent)) -}}
 {{- end -}}
 {{- end -}}
 {{- $others := "" -}}
-{{- with $idle }}{{ $others = printf `,capability!~%q` (printf "(%s)[.][^.]+" (join "|" .)) }}{{ end -}}
+{{- with $idle }}{{ $others = printf `,capability!~"(%s)[.][^.]+"` (join "|" .) }}{{ end -}}
 {{- $alerts = append $alerts (dict "name" "AgentWithoutPollers" "severity" "critical" "for" "1m" "agent" "{{ $labels.agent }}" "anchor" "tasks-start-but-nothing-happens"
   "expr" (printf `min by (agent) (label_replace(max by (capability) (orchestrator_active_agents{%s%s}), "agent", "$1", "capability", "(.+)[.][^.]+")) == 0` $ns $others)
   "summary" "Nobody takes calls of {{ $labels.agent }}"
