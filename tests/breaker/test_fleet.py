@@ -20,7 +20,7 @@ from sagamesh.breaker.fleet import (
     passed,
     reported,
 )
-from sagamesh.breaker.notice import read_notices
+from sagamesh.breaker.notice import Notice, read_before, read_notices, with_before, written
 
 T0 = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NONE = Breakers(queue="payment")
@@ -139,6 +139,28 @@ def test_a_queue_is_held_while_any_breaker_of_it_is_open() -> None:
 
 def test_nothing_open_holds_nothing() -> None:
     assert (NONE.idle, needed_hold(NONE).rate, next_change(NONE)) == (True, None, None)
+
+
+reasons = st.text(st.characters(codec="utf-8"), max_size=1000)
+
+
+@given(st.none() | st.floats(0, 1e6, width=32), reasons, st.lists(st.text(max_size=160), min_size=1, max_size=4))
+def test_the_rate_before_is_told_beside_the_breakers(rate: float | None, why: str, causes: list[str]) -> None:
+    held = written(Notice(f"b{n}", "open", T0, at(60), "7@host", cause) for n, cause in enumerate(causes))
+    told = with_before(held, rate, why)
+
+    assert len(told) <= 1000
+    assert set(read_notices(told)) == set(read_notices(held)) == {f"b{n}" for n in range(len(causes))}
+    found = read_before(told)
+    assert found is not None
+    assert found[0] == rate
+    assert why.startswith(found[1])
+    assert found[1] == ("" if rate is None else why) or len(why) > 160
+
+
+@pytest.mark.parametrize("told", ["", "; rate before: ", "; rate before: 5", "; rate before: many/s, ", "; why not"])
+def test_a_reason_that_does_not_tell_the_rate_before(told: str) -> None:
+    assert read_before(needed_hold(TRIPPED).reason + told) is None
 
 
 happenings = st.lists(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -9,7 +11,9 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateTa
 
 from sagamesh.breaker.contract import declared_breakers
 from sagamesh.breaker.control import decide, see
-from sagamesh.breaker.fleet import keeper_id
+from sagamesh.breaker.fleet import Hold, keeper_id
+from sagamesh.breaker.gate import Former, Gate, HoldRequest, look
+from sagamesh.breaker.notice import Notice, written
 from tests.breaker.conftest import Server, eventually
 from tests.support.outages import agents
 
@@ -74,6 +78,27 @@ async def test_a_limit_changed_meanwhile_is_what_comes_back_also_when_it_is_clos
         await decide(server.temporal, breakers, "open", by="olga", reason="maintenance")
         await decide(server.temporal, breakers, "close", by="olga", reason="done")
         assert await limit(server, "operated") == 5
+    await set_limit(server, "operated", None)
+
+
+@pytest.mark.parametrize("before", [10.0, None], ids=["10 a second", "none"])
+async def test_a_hold_whose_answer_was_lost_is_repeated_and_forgets_no_limit(
+    server: Server, before: float | None
+) -> None:
+    """What the keeper knows is older: its last answer came before the operator's change."""
+    gate, known = Gate(server.temporal), Former(rate=5, reason="before")
+    notice = Notice("provider", "open", datetime.now(UTC), cause="Down: 503")
+    hold = HoldRequest(hold=Hold(queue="operated", rate=0.5, reason=written([notice]), fresh=True), former=known)
+    await set_limit(server, "operated", before)
+
+    await gate.hold(hold)
+    repeated = await gate.hold(hold)
+    assert set(await look(server.temporal, "operated")) == {"provider"}
+    assert await limit(server, "operated") == 0.5
+    await gate.hold(HoldRequest(hold=Hold(queue="operated", reason="closed"), former=known))
+
+    assert repeated.former == (None if before is None else Former(rate=before, reason="incident"))
+    assert await limit(server, "operated") == before
     await set_limit(server, "operated", None)
 
 

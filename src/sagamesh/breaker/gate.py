@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 from sagamesh.breaker.fleet import Hold, keeper_id
-from sagamesh.breaker.notice import OURS, Notice, read_notices
+from sagamesh.breaker.notice import OURS, Notice, read_before, read_notices, with_before
 from sagamesh.message import Message
 
 __all__ = ["HOLD", "LOST", "Former", "Gate", "Held", "HoldRequest", "holding", "look"]
@@ -40,7 +40,10 @@ class Former(Message):
 
 
 class HoldRequest(Message):
-    """Hold the queue so, or let it go; then `former` applies again."""
+    """Hold the queue so, or let it go; then the former rate applies again.
+
+    - `former`: that rate, as the keeper knows it. What the queue's own reason says of it counts before that.
+    """
 
     hold: Hold
     former: Former | None = None
@@ -88,16 +91,16 @@ class Gate:
         hold, former = request.hold, request.former
         try:
             now = await _config(self._client, hold.queue)
-            if not _ours(now):
-                former = _former(now)
+            former = _former(now, former)
             if hold.rate is None:
                 await self._let_go(hold, former)
                 return Held()
+            reason = _reason(hold, former)
             if hold.fresh:
                 # From a standstill the first call waits for a whole interval; else one might pass at once.
-                await self._set(hold.queue, 0.0, hold.reason)
-            await self._set(hold.queue, hold.rate, hold.reason)
-            await self._settled(hold.queue, hold.reason)
+                await self._set(hold.queue, 0.0, reason)
+            await self._set(hold.queue, hold.rate, reason)
+            await self._settled(hold.queue, reason)
         except RPCError as error:
             if error.status is not RPCStatusCode.UNIMPLEMENTED:
                 raise
@@ -148,10 +151,26 @@ def _ours(limit: RateLimitConfig) -> bool:
     return limit.HasField("rate_limit") and limit.metadata.reason.startswith(OURS)
 
 
-def _former(limit: RateLimitConfig) -> Former | None:
-    if not limit.HasField("rate_limit"):
-        return None
-    return Former(rate=limit.rate_limit.requests_per_second, reason=limit.metadata.reason)
+def _former(limit: RateLimitConfig, known: Former | None) -> Former | None:
+    """The rate that somebody else wants for the queue.
+
+    While the queue is held it stands in the reason, where no process can lose it: one that is killed after it has set
+    our rate has told nobody else. It is `known` where the reason does not say it, as an earlier version's does not.
+    """
+    if not _ours(limit):
+        if not limit.HasField("rate_limit"):
+            return None
+        return Former(rate=limit.rate_limit.requests_per_second, reason=limit.metadata.reason)
+    told = read_before(limit.metadata.reason)
+    if told is None:
+        return known
+    rate, why = told
+    return None if rate is None else Former(rate=rate, reason=why)
+
+
+def _reason(hold: Hold, former: Former | None) -> str:
+    rate, why = (None, "") if former is None else (former.rate, former.reason)
+    return with_before(hold.reason, rate, why)
 
 
 async def _config(client: Client, queue: str) -> RateLimitConfig:

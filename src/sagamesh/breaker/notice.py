@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-__all__ = ["OURS", "Notice", "read_notices", "written"]
+__all__ = ["OURS", "Notice", "read_before", "read_notices", "with_before", "written"]
 
 OURS: Final = "sagamesh breaker"
 """How the reason of every rate begins that a breaker's keeper has set."""
@@ -17,6 +17,11 @@ _LONGEST: Final = 1000
 """Characters of a reason that the server takes."""
 
 _LONGEST_CAUSE: Final = 160
+
+_BEFORE: Final = "; rate before: "
+"""What follows upon the breakers. None of them can write it: their sentences have no semicolons."""
+
+_NO_RATE: Final = "none"
 
 _ONE: Final = re.compile(
     rf"{OURS} (?P<key>\S+) is (?P<state>open|half-open|forced open) since (?P<since>\S+?)"
@@ -40,22 +45,45 @@ class Notice:
     cause: str = ""
 
 
-def written(notices: Iterable[Notice]) -> str:
-    """The reason that tells of these, at most as long as the server takes."""
+def written(notices: Iterable[Notice], longest: int = _LONGEST) -> str:
+    """The reason that tells of these, in so many characters: by default as many as the server takes."""
     told = [_sentence(notice) for notice in notices]
-    while len("; ".join(told)) > _LONGEST:
-        longest = max(range(len(told)), key=lambda index: len(told[index]))
-        head, colon, cause = told[longest].partition(": ")
-        told[longest] = head + colon + cause[: len(cause) // 2] if cause else head
+    while len("; ".join(told)) > longest:
+        index = max(range(len(told)), key=lambda index: len(told[index]))
+        head, colon, cause = told[index].partition(": ")
+        told[index] = head + colon + cause[: len(cause) // 2] if cause else head
         if not any(": " in sentence for sentence in told):
-            return "; ".join(told)[:_LONGEST]
+            return "; ".join(told)[:longest]
     return "; ".join(told)
+
+
+def with_before(reason: str, rate: float | None, why: str) -> str:
+    """A reason that also tells which rate somebody else had set for the queue before, and why; None for no rate."""
+    tail = f"{_BEFORE}{_NO_RATE}"
+    if rate is not None:
+        tail = f"{_BEFORE}{rate:.17g}/s, "  # all digits, so that it comes back as it was
+        tail += why[: max(_LONGEST_CAUSE, _LONGEST - len(reason) - len(tail))]
+    if len(reason) + len(tail) > _LONGEST:
+        reason = written(read_notices(reason).values(), _LONGEST - len(tail))
+    return reason + tail
+
+
+def read_before(reason: str) -> tuple[float | None, str] | None:
+    """The rate that somebody else had set, and why, as `with_before` wrote them; None where the reason says neither."""
+    _, _, told = reason.partition(_BEFORE)
+    if told == _NO_RATE:
+        return None, ""
+    rate, found, why = told.partition("/s, ")
+    try:
+        return (float(rate), why) if found else None
+    except ValueError:  # a person has changed the text
+        return None
 
 
 def read_notices(reason: str) -> dict[str, Notice]:
     """The breakers of which a reason tells, by their keys; none in a reason that somebody else wrote."""
     found = {}
-    for sentence in reason.split("; "):
+    for sentence in reason.partition(_BEFORE)[0].split("; "):
         match = _ONE.fullmatch(sentence)
         since = _moment(match["since"]) if match else None
         if match is None or since is None:
