@@ -9,7 +9,7 @@ from typing import Final
 from temporalio.client import ClientConfig
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkerConfig, WorkflowRunner
+from temporalio.worker import Interceptor, ReplayerConfig, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from sagamesh.converter import data_converter
@@ -70,9 +70,16 @@ class SagameshPlugin(SimplePlugin):
         config["interceptors"] = [*trace_client(), *config.get("interceptors", ())]
         return config
 
+    def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
+        """As the base class, the interceptors in the order of a worker's."""
+        config = super().configure_replayer(config)
+        config["interceptors"] = _tasks_first(config.get("interceptors", ()))
+        return config
+
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """As the base class, and spare the worker the work that only codecs and external storage need."""
         config = super().configure_worker(config)
+        config["interceptors"] = _tasks_first(config.get("interceptors", ()))
         client, runner = config.get("client"), config.get("workflow_runner")
         if client is None:
             return config  # nothing that could run
@@ -82,6 +89,12 @@ class SagameshPlugin(SimplePlugin):
             # One at a time means here: without a task of its own for each payload that is not stored anywhere.
             config["max_workflow_task_external_storage_concurrency"] = 1
         return config
+
+
+def _tasks_first(interceptors: Sequence[Interceptor]) -> list[Interceptor]:
+    # The base class puts ours innermost. Outermost, what it knows of a call (for which task a supervisor acts) is known
+    # to all others, such as those that keep results by task.
+    return sorted(interceptors, key=lambda each: not isinstance(each, TaskInterceptor))
 
 
 def _converter(existing: DataConverter | None) -> DataConverter:

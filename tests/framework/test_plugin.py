@@ -9,7 +9,7 @@ import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.converter import DataConverter, PayloadCodec
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Interceptor, Replayer, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from mesh_agents.order import order
@@ -81,6 +81,15 @@ async def test_a_worker_gets_the_sandbox_and_what_ends_a_task(cached_engine: Eng
     assert "mesh_activities" not in passed
     assert SagameshError in (config.get("workflow_failure_exception_types") or ())
     assert any(isinstance(each, TaskInterceptor) for each in config.get("interceptors") or ())
+
+
+async def test_for_which_task_a_call_is_made_is_known_to_every_interceptor(cached_engine: Engine) -> None:
+    plugin, others = SagameshPlugin(), [Interceptor()]
+    worker = Worker(await connected(cached_engine), task_queue="plugin-6", workflows=[Order], interceptors=others)
+    replayer = Replayer(workflows=[Order], plugins=[plugin], interceptors=others)
+
+    for config in (worker.config(active_config=True), replayer.config(active_config=True)):
+        assert [type(each) for each in config.get("interceptors") or ()] == [TaskInterceptor, Interceptor]
 
 
 async def test_a_sandbox_of_ones_own_keeps_its_restrictions(cached_engine: Engine) -> None:
