@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,14 @@ from temporalio import workflow
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from sagamesh.breaker.notice import Notice
+from sagamesh.cli import local_checks
 from sagamesh.cli.finding import Level
-from sagamesh.cli.server_checks import _skew
+from sagamesh.cli.server_checks import _queue, _skew
+from sagamesh.cli.stack import port_options
+from sagamesh.discovery import QueueState
 from sagamesh.stack.place import Place
+from sagamesh.stack.plan import PortOptions
 from sagamesh.stack.process import ProcessId
 from sagamesh.stack.state import Phase, StackState, save
 from sagamesh.status import Stage
@@ -255,6 +261,92 @@ def test_clocks(seen: float, level: Level, said: str) -> None:
     found = _skew(before + timedelta(seconds=seen), before, before + timedelta(seconds=1))
     assert found.level is level
     assert said in found.message
+
+
+HELD = Notice("gateway", "forced open", datetime(2026, 1, 31, tzinfo=UTC), cause="maintenance")
+
+
+@pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.parametrize("oldest", [timedelta(0), timedelta(hours=1)])
+def test_a_breaker_is_named_and_no_limit_blamed(oldest: timedelta, limited: bool) -> None:
+    state = QueueState(
+        serves="payment",
+        kind="agent",
+        queue="payment",
+        workers=("1@host",),
+        last_seen=None,
+        backlog=3,
+        oldest=oldest,
+        added=0,
+        dispatched=0,
+        limited=limited,
+        breakers=(HELD,),
+    )
+    found = _queue(state)
+    assert found.level is Level.WARN
+    assert "1 worker, held by a breaker: gateway forced open (maintenance); 3 waiting" in found.message
+    assert "sagamesh breaker list" in found.advice
+
+
+@pytest.mark.parametrize("extra", ["opentelemetry-sdk", "prometheus-client", "python-json-logger", "psutil"])
+def test_a_package_of_any_extra_may_be_wrong(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "0.0.1" if name == extra else version(name))
+    found = {finding.check: finding for finding in local_checks.local_checks()}["packages"]
+    assert found.level is Level.FAIL
+    assert f"{extra} 0.0.1 is not " in found.message
+
+
+class TestPorts:
+    @pytest.mark.parametrize(
+        ("variables", "options"),
+        [
+            ({}, PortOptions()),
+            ({"SAGAMESH_PORT": "0"}, PortOptions(grpc=0)),
+            (
+                {"SAGAMESH_UI_PORT": "8300", "SAGAMESH_HTTP_PORT": "8301", "SAGAMESH_METRICS_PORT": "8302"},
+                PortOptions(web=8300, http=8301, metrics=8302),
+            ),
+            (
+                {"SAGAMESH_HELPER_PORTS": "gateway=7401 mailbox=0"},
+                PortOptions(helpers={"gateway": 7401, "mailbox": 0}),
+            ),
+        ],
+    )
+    def test_as_the_environment_says(
+        self, variables: dict[str, str], options: PortOptions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("", "UI_", "HTTP_", "METRICS_"):
+            monkeypatch.delenv(f"SAGAMESH_{name}PORT", raising=False)
+        monkeypatch.delenv("SAGAMESH_HELPER_PORTS", raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        assert port_options() == options
+
+    def test_the_port_that_up_would_take_is_looked_at(self, sagamesh: CommandLine) -> None:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(1)
+            port = listener.getsockname()[1]
+            sagamesh.extra["SAGAMESH_PORT"] = str(port)
+            found = checks(sagamesh("doctor", "--json"))["ports"]
+        assert found["level"] == "warn"
+        assert f"port {port} (temporal) is taken by process {os.getpid()}" in found["message"]
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "said"),
+        [
+            ("SAGAMESH_PORT", "many", "'--port'"),
+            ("SAGAMESH_PORT", "70000", "70000 is no port"),
+            ("SAGAMESH_HELPER_PORTS", "gateway", "'gateway' is not NAME=PORT"),
+            ("SAGAMESH_HELPER_PORTS", "nobody=7401", "nobody"),
+        ],
+    )
+    def test_what_up_would_refuse(self, sagamesh: CommandLine, variable: str, value: str, said: str) -> None:
+        sagamesh.extra[variable] = value
+        ran = sagamesh("doctor", "--json")
+        found = checks(ran)["ports"]
+        assert (ran.code, found["level"], said in found["message"]) == (1, "fail", True)
 
 
 @workflow.defn

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from importlib import metadata
 from types import ModuleType
 
+import typer
 from packaging.requirements import Requirement
 from pydantic_settings import BaseSettings
 
 from sagamesh.app import App, load_app, project_root
 from sagamesh.cli.finding import Finding
-from sagamesh.errors import DefinitionError, InvalidInput, SagameshError
+from sagamesh.cli.stack import port_options
+from sagamesh.errors import DefinitionError, InvalidInput, SagameshError, UnknownName
 from sagamesh.settings import WorkerSettings, read_settings
 
 __all__ = ["app_check", "local_checks", "project_checks"]
@@ -61,9 +63,10 @@ def project_checks(app: App) -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     wrong, absent = [], []
+    extras = metadata.metadata("sagamesh").get_all("Provides-Extra") or ()
     for text in metadata.requires("sagamesh") or ():
         requirement = Requirement(text)
-        extra = next((e for e in _EXTRAS if requirement.marker and requirement.marker.evaluate({"extra": e})), "")
+        extra = next((e for e in extras if requirement.marker and requirement.marker.evaluate({"extra": e})), "")
         if requirement.name == "sagamesh" or (requirement.marker and not extra and not requirement.marker.evaluate()):
             continue
         try:
@@ -77,16 +80,13 @@ def _packages() -> Iterator[Finding]:
     shown = ", ".join(f"{name} {metadata.version(name)}" for name in ("sagamesh", "temporalio", "pydantic"))
     if wrong:
         yield Finding.fail(
-            "packages", "; ".join(wrong), "install what pyproject.toml asks for: pip install -U sagamesh"
+            "packages", "; ".join(dict.fromkeys(wrong)), "install what pyproject.toml asks for: pip install -U sagamesh"
         )
     elif absent:
         advice = "only `sagamesh up` needs them: pip install 'sagamesh[stack]'"
         yield Finding.warn("packages", f"{shown}; not installed: {', '.join(absent)}", advice)
     else:
         yield Finding.ok("packages", shown)
-
-
-_EXTRAS = ("cli", "stack", "sql", "http", "mail", "sandbox", "testing")
 
 
 def _pools(app: App) -> Iterator[Finding]:
@@ -137,7 +137,7 @@ def _stack(app: App) -> Iterator[Finding]:
         from sagamesh.stack.errors import PortTaken
         from sagamesh.stack.overview import overview
         from sagamesh.stack.place import Place
-        from sagamesh.stack.plan import PortOptions, port_requests
+        from sagamesh.stack.plan import port_requests
         from sagamesh.stack.ports import assign
         from sagamesh.stack.state import load
     except ModuleNotFoundError as missing:
@@ -157,11 +157,16 @@ def _stack(app: App) -> Iterator[Finding]:
     if shown.running:
         return
     taken = []
-    for request in port_requests(app, PortOptions()):
-        try:
-            assign([request])
-        except PortTaken as error:
-            taken.append(str(error))
+    try:
+        for request in port_requests(app, port_options()):
+            try:
+                assign([request])
+            except PortTaken as error:
+                taken.append(str(error))
+    except (typer.BadParameter, InvalidInput, UnknownName) as error:
+        said = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
+        yield Finding.fail("ports", said, "`sagamesh up` refuses it; docs/reference.md has the table of variables")
+        return
     if taken:
         yield Finding.warn("ports", " ".join(taken), "only `sagamesh up` wants them")
     else:

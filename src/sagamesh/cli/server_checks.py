@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 
 from sagamesh.app import App, project_root
 from sagamesh.attributes import SEARCH_ATTRIBUTES
+from sagamesh.cli.breaker import state_text
 from sagamesh.cli.filter import list_filter
 from sagamesh.cli.finding import Finding
 from sagamesh.cli.span import span
@@ -152,6 +153,10 @@ def _queue(state: QueueState) -> Finding:
         advice = f"start it: sagamesh worker {state.serves}, or `sagamesh up` for everything"
         return Finding.fail(check, f"no worker ({seen}); {waiting}", advice)
     workers = f"{len(state.workers)} worker{'' if len(state.workers) == 1 else 's'}"
+    if state.breakers:
+        held = ", ".join(state_text(notice) for notice in state.breakers)
+        advice = "`sagamesh breaker list` says since when, why and by whom; calls wait meanwhile"
+        return Finding.warn(check, f"{workers}, held by a breaker: {held}; {waiting}", advice)
     if state.backlog and state.oldest > _PATIENCE and state.limited:
         advice = f"`sagamesh agents {state.queue} --waiting` shows who waits; the contract or an operator set the limit"
         return Finding.warn(check, f"{workers}, held back by a limit: {waiting}", advice)

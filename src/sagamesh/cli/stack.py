@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from sagamesh.cli import output
 
@@ -19,9 +20,27 @@ if TYPE_CHECKING:
     from sagamesh.stack.plan import PortOptions
     from sagamesh.stack.state import StackState
 
-__all__ = ["register"]
+__all__ = ["port_options", "register"]
 
 _NOT_RUNNING = output.UNREACHABLE
+_PORT = 7233
+
+Port = Annotated[
+    int, typer.Option(envvar="SAGAMESH_PORT", help="Port of the Temporal server; 0 takes free ones for everything.")
+]
+UiPort = Annotated[
+    int | None, typer.Option(envvar="SAGAMESH_UI_PORT", help="Port of the Web UI; else the server's + 1000.")
+]
+HttpPort = Annotated[
+    int, typer.Option(envvar="SAGAMESH_HTTP_PORT", help="Port of the server's HTTP API; 0 takes a free one.")
+]
+MetricsPort = Annotated[
+    int, typer.Option(envvar="SAGAMESH_METRICS_PORT", help="Port of the server's metrics; 0 takes a free one.")
+]
+HelperPorts = Annotated[
+    list[str] | None,
+    typer.Option(envvar="SAGAMESH_HELPER_PORTS", metavar="NAME=PORT", help="Port of a helper; may be repeated."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +48,31 @@ def register(app: typer.Typer) -> None:
     app.command("up")(up)
     app.command("down")(down)
     app.command("status")(status)
+
+
+def port_options() -> PortOptions:
+    """The ports for which `up` asks where its command line says nothing: as the environment says.
+
+    Raises:
+        typer.BadParameter: for a variable that is wrong.
+    """
+    alone = typer.Typer(add_completion=False)
+    alone.command()(_ports)
+    options: PortOptions = get_command(alone).main(args=[], standalone_mode=False)
+    return options
+
+
+def _ports(
+    port: Port = _PORT,
+    ui_port: UiPort = None,
+    http_port: HttpPort = 0,
+    metrics_port: MetricsPort = 0,
+    helper_port: HelperPorts = None,
+) -> Any:  # PortOptions, which is not loaded when Typer reads this line
+    from sagamesh.stack.plan import PortOptions
+
+    helpers = _numbers(helper_port or [])
+    return PortOptions(grpc=port, web=ui_port, http=http_port, metrics=metrics_port, helpers=helpers)
 
 
 def _place() -> Place:
@@ -43,22 +87,11 @@ def _place() -> Place:
 
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it runs in the background.")] = False,
-    port: Annotated[
-        int, typer.Option(envvar="SAGAMESH_PORT", help="Port of the Temporal server; 0 takes free ones for everything.")
-    ] = 7233,
-    ui_port: Annotated[
-        int | None, typer.Option(envvar="SAGAMESH_UI_PORT", help="Port of the Web UI; else the server's + 1000.")
-    ] = None,
-    http_port: Annotated[
-        int, typer.Option(envvar="SAGAMESH_HTTP_PORT", help="Port of the server's HTTP API; 0 takes a free one.")
-    ] = 0,
-    metrics_port: Annotated[
-        int, typer.Option(envvar="SAGAMESH_METRICS_PORT", help="Port of the server's metrics; 0 takes a free one.")
-    ] = 0,
-    helper_port: Annotated[
-        list[str] | None,
-        typer.Option(envvar="SAGAMESH_HELPER_PORTS", metavar="NAME=PORT", help="Port of a helper; may be repeated."),
-    ] = None,
+    port: Port = _PORT,
+    ui_port: UiPort = None,
+    http_port: HttpPort = 0,
+    metrics_port: MetricsPort = 0,
+    helper_port: HelperPorts = None,
     patience: Annotated[
         float,
         typer.Option(envvar="SAGAMESH_START_TIMEOUT", min=1, help="Seconds until each part must be ready."),
@@ -93,14 +126,12 @@ def up(
     from sagamesh.app import app_reference, load_app
     from sagamesh.stack.control import claim
     from sagamesh.stack.part import Timing
-    from sagamesh.stack.plan import PortOptions
     from sagamesh.stack.state import StackState
 
     scale = _scale_options(autoscale, least, most, window, inline=inline)
     place = _place()
     reference, app = app_reference(running=False), load_app(running=False)
-    helpers = _numbers(helper_port or [])
-    options = PortOptions(grpc=port, web=ui_port, http=http_port, metrics=metrics_port, helpers=helpers)
+    options: PortOptions = _ports(port, ui_port, http_port, metrics_port, helper_port)
     place.create()
     claimed = claim(place)
     if isinstance(claimed, StackState):
