@@ -4,8 +4,8 @@
 
 plain: ready at once, stops when asked to. stubborn: ignores SIGTERM. gives-up: ends before it is ready, and says why.
 never: runs, but is never ready. brief: is ready, then ends by itself once its state was seen. held: ready once the file
-`go` exists. once: is ready in its first life only. parent: has a stubborn child. becomes: executes another
-program, which is plain.
+`go` exists. busy: once it is asked to stop, it goes on until the file `go` exists. once: is ready in its first life
+only. parent: has a stubborn child. becomes: executes another program, which is plain.
 """
 
 import os
@@ -28,6 +28,8 @@ def note(what: str) -> None:
 
 
 def stop(*_: object) -> None:
+    while mode == "busy" and not (folder / "go").exists():
+        time.sleep(0.02)
     note("stop")
     os._exit(0)
 

@@ -1,7 +1,7 @@
 """A supervisor of small scripts, as a program of its own: `python stack_program.py SPECIFICATION`.
 
 The specification is JSON: the stack's `folder`, its `layers` of [name, kind, mode], and the `timing` that differs from
-the usual one; in it also `drain`, that of each part.
+the usual one; in it also `drain` and `grace_of_parts`, those of each part.
 """
 
 import json
@@ -16,7 +16,7 @@ from sagamesh.stack.part import Part, Timing
 from sagamesh.stack.place import Place
 
 
-def part(folder: Path, place: Place, drain: float, name: str, kind: str, mode: str) -> Part:
+def part(folder: Path, place: Place, drain: float, grace: float, name: str, kind: str, mode: str) -> Part:
     async def ready(pid: int) -> str | None:
         seen = folder / f"{name}.ready"
         if not seen.exists() or seen.read_text() != str(pid):
@@ -34,6 +34,7 @@ def part(folder: Path, place: Place, drain: float, name: str, kind: str, mode: s
         log=place.log(name),
         ready=ready,
         drain=drain,
+        grace=grace,
     )
 
 
@@ -47,11 +48,12 @@ def main() -> int:
         print("another one runs")
         return 9
     drain = wanted["timing"].pop("drain", 13.0)
+    grace = wanted["timing"].pop("grace_of_parts", 0.0)
     with lock:
         embedded = Embedded(place, observe=Progress().update, timing=Timing(**wanted["timing"]))
         try:
             embedded.run(
-                lambda: [[part(folder, place, drain, *entry) for entry in layer] for layer in wanted["layers"]]
+                lambda: [[part(folder, place, drain, grace, *entry) for entry in layer] for layer in wanted["layers"]]
             )
         except Interrupted as stopped:
             return 128 + stopped.number

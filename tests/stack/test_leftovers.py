@@ -86,6 +86,13 @@ def test_down_stops_leftovers_in_order_and_names_them(place: Place, orphan: Orph
     assert load(place) is None
 
 
+def test_leftovers_have_the_grace_that_they_had(place: Place, orphan: Orphan) -> None:
+    agent = orphan("agent", "pool", "plain").model_copy(update={"grace": 600.0})
+    killed(place, agent)
+    stop(place, lambda _: None, Timing(stop_by={"pool": 0, "helper": 20, "server": 20}))
+    assert events(place)[1:] == ["stop agent"]
+
+
 def test_leftovers_that_do_not_listen_are_killed(place: Place, orphan: Orphan) -> None:
     agent = orphan("agent", "pool", "stubborn")
     killed(place, agent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,29 @@ def test_commands(place: Place) -> None:
     assert parts["temporal"].ports == {"grpc": 11, "web": 12, "http": 13, "metrics": 14}
     assert {part.folder for part in parts.values()} == {place.root}
     assert (parts["gateway"].stop_signal, parts["mailbox"].stop_signal) == (signal.SIGTERM, signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("mine", "embedded", "grace"),
+    [
+        (None, {}, 8.0),
+        ("60", {}, 60.0),
+        (None, {"SAGAMESH_GRACE": "90"}, 90.0),
+        ("60", {"SAGAMESH_GRACE": "90"}, 60.0),
+        ("long", {}, 8.0),
+        ("inf", {}, 8.0),
+    ],
+)
+def test_the_grace_of_a_pool(
+    place: Place, monkeypatch: pytest.MonkeyPatch, mine: str | None, embedded: dict[str, str], grace: float
+) -> None:
+    monkeypatch.delenv("SAGAMESH_GRACE", raising=False)
+    monkeypatch.delenv("SAGAMESH_DRAIN", raising=False)
+    if mine is not None:
+        monkeypatch.setenv("SAGAMESH_GRACE", mine)
+    parts = {part.name: part for layer in plan(replace(app, embedded=embedded), place, PORTS) for part in layer}
+    assert (parts["stock"].grace, parts["stock"].drain) == (grace, grace + 15 + 5)
+    assert parts["temporal"].grace == parts["gateway"].grace == 0
 
 
 def test_a_ready_check_that_is_not_there_is_named(place: Place) -> None:

@@ -142,6 +142,21 @@ def test_what_does_not_stop_when_asked_to_is_killed(scripts: Any) -> None:
     assert "did not stop when asked to; killed" in scripts.output
 
 
+def test_calls_that_may_take_long_are_waited_for(scripts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the supervisor and by `down`, which would both kill at once but for the grace."""
+    monkeypatch.setattr("sagamesh.stack.control._PATIENCE", 0.0)
+    at_once = {"pool": 0, "helper": 0, "server": 0}
+    scripts.up(SERVER, [("agent", "pool", "busy")], stop_by=at_once, grace_of_parts=600)
+
+    def observe(state: StackState) -> None:
+        if any((part.name, part.stage) == ("agent", "stopping") for part in state.parts):
+            (scripts.folder / "go").touch()
+
+    assert stop(scripts.place, observe) == (True, [])
+    assert scripts.ended() == 0
+    assert scripts.events()[2:] == ["stop agent", "stop server"]
+
+
 def test_a_second_ctrl_c_does_not_wait(scripts: Any, until: Until) -> None:
     for_ever = {"pool": 600, "helper": 600, "server": 600}
     scripts.up(SERVER, [("agent", "pool", "stubborn")], stop_by=for_ever)

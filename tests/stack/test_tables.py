@@ -42,6 +42,12 @@ def test_stopping_is_planned_to_take_less_than_15_seconds() -> None:
     assert max(stop_by.values()) <= 13
     assert sorted(stop_by, key=lambda kind: stop_by[kind]) == list(STOP_ORDER)
     assert stop_by["pool"] > DEFAULT_GRACE.total_seconds()
+    assert Timing().grace == DEFAULT_GRACE.total_seconds()
+
+
+@pytest.mark.parametrize(("graces", "longer"), [([], 0), ([0, 0], 0), ([0, 2, 8], 0), ([0, 8, 60, 10], 52)])
+def test_a_longer_grace_makes_a_stop_so_much_longer(graces: list[float], longer: float) -> None:
+    assert Timing().longer(graces) == longer
 
 
 def test_the_server_is_run_on_the_loopback_with_every_port_given() -> None:

@@ -24,7 +24,8 @@ Observer = Callable[[StackState], None]
 
 _LOOK_AGAIN = 0.05
 _PATIENCE = 20.0
-"""Seconds that a supervisor may take to stop: what it promises, and something for a busy machine."""
+"""Seconds that a supervisor may take to stop: what it promises, and something for a busy machine. So much longer where
+its pools have a longer grace."""
 
 
 def claim(place: Place) -> Lock | StackState:
@@ -33,7 +34,7 @@ def claim(place: Place) -> Lock | StackState:
     Raises:
         StackFailed: when the lock's holder neither runs a stack nor leaves.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _patience(place, Timing())
     while True:
         lock = Lock.take(place)
         if lock is not None:
@@ -94,7 +95,7 @@ def stop(place: Place, observe: Observer, timing: Timing | None = None) -> tuple
     lock = Lock.take(place)
     supervised = lock is None
     if lock is None:
-        lock = _stop_holder(place, observe)
+        lock = _stop_holder(place, observe, timing or Timing())
     with lock:
         state = load(place)
         left = [] if state is None else state.leftovers
@@ -103,10 +104,11 @@ def stop(place: Place, observe: Observer, timing: Timing | None = None) -> tuple
     return supervised, left
 
 
-def _stop_holder(place: Place, observe: Observer) -> Lock:
+def _stop_holder(place: Place, observe: Observer, timing: Timing) -> Lock:
+    patience = _patience(place, timing)
     for number in (signal.SIGTERM, signal.SIGKILL):
         told = None
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             holder = Lock.holder(place)
             if holder is not None and holder != told:
@@ -121,3 +123,8 @@ def _stop_holder(place: Place, observe: Observer) -> Lock:
                 observe(state)
             time.sleep(_LOOK_AGAIN)
     raise StackFailed(f"the holder of {place.lock} ended neither by SIGTERM nor by SIGKILL")
+
+
+def _patience(place: Place, timing: Timing) -> float:
+    state = load(place)
+    return _PATIENCE + (0.0 if state is None else timing.longer(part.grace for part in state.parts))

@@ -27,13 +27,14 @@ def reap(parts: Iterable[PartState], timing: Timing | None = None) -> None:
     timing = timing or Timing()
     began = time.monotonic()
     parts = list(parts)
+    longer = timing.longer(part.grace for part in parts)
     for kind in STOP_ORDER:
         found = [part.process.find() for part in parts if part.kind == kind and part.process is not None]
         processes = [process for process in found if process is not None]
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
-        patience = max(0.0, began + timing.stop_by[kind] - time.monotonic())
+        patience = max(0.0, began + longer + timing.stop_by[kind] - time.monotonic())
         _, stubborn = psutil.wait_procs(processes, timeout=patience)
         for process in stubborn:
             if process.is_running():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -160,6 +161,7 @@ def plan(
 def _pool_part(
     name: str, arguments: Sequence[str], place: Place, environment: Mapping[str, str], ready: PoolReady
 ) -> Part:
+    grace = _seconds(environment, "grace")
     return Part(
         name=name,
         kind="pool",
@@ -171,16 +173,18 @@ def _pool_part(
         queues=ready.queues,
         # Without waiting for its polls, which would take seconds: nobody will do the work until the next start.
         stop_signal=signal.SIGINT,
-        drain=_seconds(environment, "grace") + _seconds(environment, "drain") + _BEYOND_GRACE,
+        drain=grace + _seconds(environment, "drain") + _BEYOND_GRACE,
+        grace=grace,
     )
 
 
 def _seconds(environment: Mapping[str, str], setting: str) -> float:
+    default: float = WorkerSettings.model_fields[setting].default
     try:
-        return float(environment[f"{PREFIX}{setting.upper()}"])
+        seconds = float(environment[f"{PREFIX}{setting.upper()}"])
     except (KeyError, ValueError):  # a worker refuses what is no number, and says so better
-        default: float = WorkerSettings.model_fields[setting].default
         return default
+    return seconds if math.isfinite(seconds) else default
 
 
 def _server_part(place: Place, ports: ServerPorts, engine: Engine, environment: Mapping[str, str]) -> Part:

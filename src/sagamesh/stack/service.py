@@ -50,6 +50,7 @@ class Service:
         self.state = PartState(
             name=name or part.name,
             part=part.name,
+            grace=part.grace,
             kind=part.kind,
             ports=dict(part.ports),
             link=part.link,

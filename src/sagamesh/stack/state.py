@@ -57,6 +57,7 @@ class PartState(BaseModel):
     """One process that the stack runs: the server, a helper, or one of a pool's.
 
     - `part`: what it is a process of, as planned. A pool may have several, which differ in their `name`.
+    - `grace`: as of `sagamesh.stack.part.Part`.
     - `process`: the one that runs now, or ran last.
     - `restarts`: how often it was started again since `up`.
     - `note`: what the last change was about, for people.
@@ -65,6 +66,7 @@ class PartState(BaseModel):
 
     name: str
     part: str = ""
+    grace: float = 0.0
     kind: Kind
     stage: Stage = Stage.WAITING
     process: ProcessId | None = None

@@ -80,8 +80,9 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop what runs, kind by kind. Returns when no process is left."""
         began = time.monotonic()
+        longer = self._timing.longer(each.part.grace for each in self._all)
         for kind in STOP_ORDER:
-            deadline = began + self._timing.stop_by[kind]
+            deadline = began + longer + self._timing.stop_by[kind]
             await asyncio.gather(*(each.stop(deadline) for each in self._all if each.part.kind == kind))
 
     def hurry(self) -> None:
