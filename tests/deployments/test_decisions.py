@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sagamesh.deployments.claim import code_problem
-from sagamesh.deployments.deployment import Deployment, State, Version, only, troubles
+from sagamesh.deployments.deployment import Deployment, Routing, State, Version, only, troubles
 from sagamesh.deployments.rollback import Plan, plan
 from sagamesh.deployments.rollout import check_steps, steps_left
 from sagamesh.errors import InvalidInput, Refused, UnknownName
@@ -126,10 +126,30 @@ def test_which_deployment_is_meant() -> None:
         only([])
 
 
-@pytest.mark.parametrize("steps", [(), (10,), (50, 10, 100), (0, 100), (10, 10, 100), (10, 101), (-1, 100)])
+@pytest.mark.parametrize(
+    ("routing", "shares", "said"),
+    [
+        (Routing("v1", None, 0), (100, 0), "v1 has everything"),
+        (Routing("v1", "v2", 33.33), (66.67, 33.33), "v2 gets 33.33 %, v1 the rest"),
+        (Routing(None, "v2", 10), (0, 10), "v2 gets 10 %, unversioned workers the rest"),
+        (Routing(None, None, 0), (0, 0), "unversioned workers have everything"),
+    ],
+)
+def test_who_gets_what_is_new(routing: Routing, shares: tuple[float, float], said: str) -> None:
+    assert (routing.share("v1"), routing.share("v2")) == shares
+    assert str(routing) == said
+
+
+@pytest.mark.parametrize(
+    "steps", [(), (10,), (50, 10, 100), (0, 100), (10, 10, 100), (10, 10.001, 100), (10, 101), (-1, 100)]
+)
 def test_steps_must_rise_to_all(steps: tuple[float, ...]) -> None:
     with pytest.raises(InvalidInput, match="they must rise"):
         check_steps(steps)
+
+
+def test_steps_have_as_many_digits_as_are_read_from_the_server() -> None:
+    assert check_steps((33.333, 66.666, 100)) == (33.33, 66.67, 100)
 
 
 def test_a_ramp_goes_on_where_it_was_left() -> None:

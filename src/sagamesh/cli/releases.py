@@ -126,7 +126,6 @@ def ramp(
     lasts, waits, runs_for = duration("--pause", pause), duration("--patience", patience), duration("--within", within)
     from sagamesh.deployments.judgement import Limits
     from sagamesh.deployments.rollout import Ramp, check_steps, ramp_out
-    from sagamesh.errors import Refused
 
     needed = least if least is not None else (0 if canary is not None else 10)
     if canary is None and not needed:
@@ -138,13 +137,7 @@ def ramp(
         limits = Limits(least=needed, errors=errors / 100, slower=slower)
         chosen_ramp = Ramp(wanted, lasts, limits, waits, None if runs is None else runs(client))
         name = (await _chosen(client, deployment)).name
-        try:
-            await ramp_out(client.temporal, name, build, chosen_ramp, _say)
-        except Refused:
-            raise
-        except BaseException:
-            _say(f"left as it is: the same command goes on, `sagamesh deploy rollback -d {name}` takes it back")
-            raise
+        await ramp_out(client.temporal, name, build, chosen_ramp, _say)
         return await _chosen(client, name)
 
     after = _asked(out)

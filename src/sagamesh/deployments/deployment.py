@@ -10,7 +10,7 @@ from typing import Literal
 
 from sagamesh.errors import Refused, UnknownName
 
-__all__ = ["Deployment", "Poller", "Queue", "State", "Trouble", "Version", "only", "troubles"]
+__all__ = ["Deployment", "Poller", "Queue", "Routing", "State", "Trouble", "Version", "only", "troubles"]
 
 
 class State(StrEnum):
@@ -86,6 +86,27 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Routing:
+    """Who gets what is new: `ramping` gets `percent` of it, `current` the rest; None there are unversioned workers."""
+
+    current: str | None
+    ramping: str | None
+    percent: float
+
+    def share(self, build: str) -> float:
+        """Percent that this version gets."""
+        if build == self.ramping:
+            return self.percent
+        return round(100 - self.percent, 2) if build == self.current else 0.0
+
+    def __str__(self) -> str:
+        rest = self.current or "unversioned workers"
+        if self.ramping is None:
+            return f"{rest} {'has' if self.current else 'have'} everything"
+        return f"{self.ramping} gets {self.percent:g} %, {rest} the rest"
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """The versions of one worker deployment, the newest first, and how the server routes between them.
 
@@ -104,6 +125,11 @@ class Deployment:
     ramp_ended: bool
     waits: tuple[str, ...]
     token: bytes
+
+    @property
+    def routing(self) -> Routing:
+        """Who gets what is new."""
+        return Routing(self.current, self.ramping, self.percent)
 
     def version(self, build: str) -> Version:
         """The version of this build id.

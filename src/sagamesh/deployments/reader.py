@@ -17,6 +17,7 @@ from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     DescribeTaskQueueResponse,
     DescribeWorkerDeploymentRequest,
+    DescribeWorkerDeploymentResponse,
     DescribeWorkerDeploymentVersionRequest,
     ListWorkerDeploymentsRequest,
 )
@@ -25,12 +26,13 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 
 from sagamesh.deployments.build import canonical
-from sagamesh.deployments.deployment import Deployment, Poller, Queue, State, Version
+from sagamesh.deployments.deployment import Deployment, Poller, Queue, Routing, State, Version
+from sagamesh.deployments.patience import patiently
 from sagamesh.errors import UnknownName
 from sagamesh.health.engine import FRESH
 from sagamesh.reply import reply
 
-__all__ = ["ROLLED_BACK", "load_deployment", "load_deployments", "queue_of"]
+__all__ = ["ROLLED_BACK", "load_deployment", "load_deployments", "load_routing", "queue_of"]
 
 ROLLED_BACK: Final = "sagamesh.rolled-back"
 """The metadata key under which a version keeps why it was taken back, as a JSON string."""
@@ -92,13 +94,7 @@ async def load_deployment(client: Client, name: str) -> Deployment:
         ServerUnreachable: when the server does not answer.
         UnknownName: when it has no such deployment.
     """
-    request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=name)
-    try:
-        answer = await reply(client, client.workflow_service.describe_worker_deployment(request))
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        raise UnknownName("deployment", name, await _names(client)) from error
+    answer = await _described(client, name)
     info = answer.worker_deployment_info
     builds = [summary.deployment_version.build_id for summary in info.version_summaries]
     described = [each for each in await asyncio.gather(*(_version(client, name, build) for build in builds)) if each]
@@ -107,12 +103,33 @@ async def load_deployment(client: Client, name: str) -> Deployment:
     return _deployment(info, answer.conflict_token, list(zip(described, counts, strict=True)), queues)
 
 
+async def load_routing(client: Client, name: str) -> Routing:
+    """How the server routes between the versions of a deployment: one question, where `load_deployment` asks many.
+
+    Raises:
+        ServerUnreachable, UnknownName: as `load_deployment`.
+    """
+    return _routing((await _described(client, name)).worker_deployment_info.routing_config)
+
+
+async def _described(client: Client, name: str) -> DescribeWorkerDeploymentResponse:
+    request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=name)
+    try:
+        return await patiently(lambda: reply(client, client.workflow_service.describe_worker_deployment(request)))
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        raise UnknownName("deployment", name, await _names(client)) from error
+
+
 async def _version(client: Client, name: str, build: str) -> WorkerDeploymentVersionInfo | None:
     request = DescribeWorkerDeploymentVersionRequest(
         namespace=client.namespace, deployment_version=DeploymentVersion(deployment_name=name, build_id=build)
     )
     try:
-        answer = await reply(client, client.workflow_service.describe_worker_deployment_version(request))
+        answer = await patiently(
+            lambda: reply(client, client.workflow_service.describe_worker_deployment_version(request))
+        )
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
@@ -183,7 +200,7 @@ def _deployment(
     described: list[tuple[WorkerDeploymentVersionInfo, int]],
     queues: dict[tuple[str, TaskQueueType.ValueType], Queue],
 ) -> Deployment:
-    routing = info.routing_config
+    config, routing = info.routing_config, _routing(info.routing_config)
     # Only the summaries have it: the server leaves it out of a version's own description.
     was_current = {each.deployment_version.build_id: _time(each.last_current_time) for each in info.version_summaries}
     versions = sorted(
@@ -197,20 +214,20 @@ def _deployment(
     served = {(name, side): queue for (name, side), queue in queues.items() if queue.pollers}
     waits = (
         ()
-        if _current(routing)
+        if routing.current
         else tuple(
             dict.fromkeys(queue.name for queue in served.values() if queue.current is None and not queue.unversioned)
         )
     )
     return Deployment(
         name=info.name,
-        current=_current(routing),
-        ramping=_ramping(routing),
-        percent=round(routing.ramping_version_percentage, 2) if _ramping(routing) else 0.0,
+        current=routing.current,
+        ramping=routing.ramping,
+        percent=routing.percent,
         versions=tuple(versions),
         # A promotion ends a ramp, too, but changes both at the same time.
-        ramp_ended=_ramping(routing) is None
-        and routing.ramping_version_changed_time.ToNanoseconds() > routing.current_version_changed_time.ToNanoseconds(),
+        ramp_ended=routing.ramping is None
+        and config.ramping_version_changed_time.ToNanoseconds() > config.current_version_changed_time.ToNanoseconds(),
         waits=waits,
         token=token,
     )
@@ -219,7 +236,7 @@ def _deployment(
 def _as_version(
     info: WorkerDeploymentVersionInfo,
     open_tasks: int,
-    routing: RoutingConfig,
+    routing: Routing,
     queues: dict[tuple[str, TaskQueueType.ValueType], Queue],
     last_current: datetime | None,
 ) -> Version:
@@ -238,7 +255,7 @@ def _as_version(
         deployment=version.deployment_name,
         build=version.build_id,
         state=_STATES.get(info.status, State.INACTIVE),
-        share=_share(version.build_id, routing),
+        share=routing.share(version.build_id),
         open_tasks=open_tasks,
         workers=tuple(sorted({identity for those in pollers.values() for identity in those})),
         queues=tuple(dict.fromkeys(queue.name for queue in mine)),
@@ -250,19 +267,13 @@ def _as_version(
     )
 
 
-def _share(build: str, routing: RoutingConfig) -> float:
-    ramped = routing.ramping_version_percentage if routing.ramping_deployment_version.build_id else 0.0
-    if build == _ramping(routing):
-        return round(ramped, 2)
-    return round(100 - ramped, 2) if build == _current(routing) else 0.0
-
-
-def _current(routing: RoutingConfig) -> str | None:
-    return routing.current_deployment_version.build_id or None
-
-
-def _ramping(routing: RoutingConfig) -> str | None:
-    return routing.ramping_deployment_version.build_id or None
+def _routing(config: RoutingConfig) -> Routing:
+    ramping = config.ramping_deployment_version.build_id or None
+    return Routing(
+        current=config.current_deployment_version.build_id or None,
+        ramping=ramping,
+        percent=round(config.ramping_version_percentage, 2) if ramping else 0.0,
+    )
 
 
 def _time(at: Timestamp) -> datetime | None:
