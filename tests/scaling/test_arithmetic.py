@@ -31,6 +31,8 @@ FAST = Behavior(
         (100, 5, 2, 20),
         (3, 5, 0, 1),
         (None, 5, 2, None),
+        (0, 0, 1, None),  # no target
+        (3, 0, 1, None),
     ],
 )
 def test_a_total_that_is_shared(value: float | None, target: float, current: int, wanted: int | None) -> None:

@@ -19,7 +19,7 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 
 from sagamesh.cli.main import execute
-from sagamesh.stack.autoscale import SlotCount, read_slots
+from sagamesh.stack.autoscale import SlotCount, busy_slots, read_slots
 from sagamesh.timeline import load_timeline
 from tests.stack.conftest import eventually
 
@@ -37,12 +37,18 @@ class Washed(Message):
 
 attendant = Agent("attendant")
 wash = attendant.capability("wash", takes=Guest, returns=Washed, timeout=timedelta(seconds=30))
+porter = Agent("porter")
+carry = porter.capability("carry", takes=Guest, returns=Washed)
 visit = Task("Visit", takes=Guest, returns=Washed, queue="visits")
 app = App(
-    mesh=Mesh(attendant),
+    mesh=Mesh(attendant, porter),
     tasks=(visit,),
     contracts=("bath",),
-    pools={"attendant": "bath_pools:attendants", "visits": "bath_pools:visits"},
+    pools={
+        "attendant": "bath_pools:attendants",
+        "porter": "bath_pools:porters",
+        "visits": "bath_pools:visits",
+    },
 )
 """,
     "bath_tasks.py": """
@@ -61,9 +67,9 @@ class Visit(TaskWorkflow):
     "bath_pools.py": """
 import asyncio
 from contextlib import asynccontextmanager
-from bath import Washed, attendant, visit, wash
+from bath import Washed, attendant, carry, porter, visit, wash
 from bath_tasks import Visit
-from sagamesh import Pool
+from sagamesh import Pool, ResourceSlots
 
 @asynccontextmanager
 async def attendants():
@@ -72,6 +78,13 @@ async def attendants():
         return Washed(name=guest.name)
 
     yield Pool(attendant, slots=3).serve(wash, bathe)
+
+@asynccontextmanager
+async def porters():
+    async def lift(guest):
+        return Washed(name=guest.name)
+
+    yield Pool(porter, slots=ResourceSlots()).serve(carry, lift)
 
 @asynccontextmanager
 async def visits():
@@ -165,6 +178,8 @@ def test_a_burst_brings_processes_and_they_go_again(bath: Bath) -> None:
     assert (pool["ready"], pool["wanted"], pool["leaving"]) == (1, 1, 0)
     assert pool["reason"].startswith("from 2 to 1: ")
     assert {part["restarts"] for part in status["parts"]} == {0}
+    # Of slots by resources nobody says how many are free; where nothing is done, one process stays.
+    assert bath.processes("porter") == ["porter"]
 
 
 PAGE = """
@@ -172,7 +187,9 @@ PAGE = """
 temporal_worker_task_slots_used{namespace="default",task_queue="stock",worker_type="ActivityWorker"} 3
 temporal_worker_task_slots_available{namespace="default",task_queue="stock",worker_type="ActivityWorker"} 7
 temporal_worker_task_slots_used{namespace="default",task_queue="stock.books",worker_type="ActivityWorker"} 2
+temporal_worker_task_slots_used{namespace="default",task_queue="books",worker_type="ActivityWorker"} 0
 temporal_worker_task_slots_used{namespace="default",task_queue="stock",worker_type="WorkflowWorker"} 50
+temporal_worker_task_slots_available{namespace="default",task_queue="stock",worker_type="WorkflowWorker"} 50
 """
 
 
@@ -180,14 +197,47 @@ temporal_worker_task_slots_used{namespace="default",task_queue="stock",worker_ty
     ("queues", "expected"),
     [
         ([("stock", "activities")], SlotCount(3, 10)),
-        ([("stock", "activities"), ("stock.books", "activities")], SlotCount(5, 12)),
-        ([("stock", "workflows")], SlotCount(50, 50)),
+        ([("stock", "activities"), ("stock.books", "activities")], SlotCount(5, None)),
+        ([("stock", "workflows")], SlotCount(50, 100)),
+        ([("stock", "activities"), ("stock", "workflows")], SlotCount(53, 110)),
+        # Slots by resources: nobody says how many are free.
+        ([("stock.books", "activities")], SlotCount(2, None)),
+        ([("books", "activities")], SlotCount(0, None)),
         ([("mail", "activities")], None),
         ([], None),
     ],
 )
 def test_the_slots_of_a_process(queues: list[Any], expected: SlotCount | None) -> None:
     assert read_slots(PAGE, queues) == expected
+
+
+FIXED, IDLE, BY_RESOURCES, IDLE_BY_RESOURCES = (
+    SlotCount(8, 10),
+    SlotCount(0, 10),
+    SlotCount(3, None),
+    SlotCount(0, None),
+)
+
+
+@pytest.mark.parametrize(
+    ("counts", "wanted"),
+    [
+        ([FIXED, FIXED], 3),
+        ([FIXED, IDLE], 2),
+        ([IDLE, IDLE], 0),
+        # Slots by resources are never full: no more, and no fewer while something runs.
+        ([BY_RESOURCES, BY_RESOURCES], 2),
+        ([BY_RESOURCES, IDLE_BY_RESOURCES], 2),
+        ([IDLE_BY_RESOURCES, IDLE_BY_RESOURCES], 0),
+        ([FIXED, BY_RESOURCES], 2),
+        # A process tells nothing, or none is ready.
+        ([FIXED, None], None),
+        ([IDLE_BY_RESOURCES, None], None),
+        ([], None),
+    ],
+)
+def test_what_busy_slots_ask_for(counts: list[SlotCount | None], wanted: int | None) -> None:
+    assert busy_slots(counts, 2).wanted == wanted
 
 
 @pytest.mark.parametrize(

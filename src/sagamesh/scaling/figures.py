@@ -19,7 +19,7 @@ class Figure:
     - `name`: for people.
     - `value`: None when it is not known.
     - `target`: for each replica.
-    - `wanted`: None when the value is not known.
+    - `wanted`: None when the value is not known, or there is no target.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Figure:
     wanted: int | None
 
     def __str__(self) -> str:
-        if self.value is None:
+        if self.wanted is None:
             return f"{self.name} unknown"
         return f"{self.name} {self.value:g} at {self.target:g} each"
 
@@ -36,10 +36,11 @@ class Figure:
 def average_value(name: str, value: float | None, target: float, current: int) -> Figure:
     """A total that is shared by the replicas, as from KEDA: `ceil(value / target)`.
 
+    - `target`: above 0; any other is none, and then the figure asks for nothing.
     - `current`: replicas now.
     """
-    if value is None:
-        return Figure(name, None, target, None)
+    if value is None or target <= 0:
+        return Figure(name, value, target, None)
     if current and abs(1 - value / (target * current)) <= TOLERANCE:
         return Figure(name, value, target, current)
     return Figure(name, value, target, math.ceil(value / target))

@@ -23,7 +23,7 @@ from sagamesh.stack.readiness import Engine
 from sagamesh.stack.replicas import Replicas
 from sagamesh.stack.state import PartState, PoolScale, Stage
 
-__all__ = ["BUSY_SHARE", "TARGET", "ScaleOptions", "SlotCount", "autoscale", "behavior", "read_slots"]
+__all__ = ["BUSY_SHARE", "TARGET", "ScaleOptions", "SlotCount", "autoscale", "behavior", "busy_slots", "read_slots"]
 
 TARGET: Final = 5.0
 """Calls that may wait for each process of a pool, as in the chart."""
@@ -77,22 +77,49 @@ def behavior(window: float) -> Behavior:
 
 @dataclass(frozen=True, slots=True)
 class SlotCount:
-    """Of one process: slots in which something runs, and all that it has."""
+    """Of one process: slots in which something runs, and all that it has; None where resources decide their number."""
 
     used: float
-    all: float
+    all: float | None
 
 
 def read_slots(page: str, queues: Sequence[Queue]) -> SlotCount | None:
     """The slots of these queues in a process's metrics; None while it tells none."""
     wanted = [(f'task_queue="{queue}"', f'worker_type="{_WORKERS[side]}"') for queue, side in queues]
-    counts = {"used": 0.0, "available": 0.0}
+    used, available = 0.0, dict[int, float]()
     told = False
     for which, labels, value in _SLOTS.findall(page):
-        if any(all(label in labels.split(",") for label in pair) for pair in wanted):
-            counts[which] += float(value)
-            told = True
-    return SlotCount(counts["used"], counts["used"] + counts["available"]) if told else None
+        for place, pair in enumerate(wanted):
+            if all(label in labels.split(",") for label in pair):
+                told = True
+                if which == "used":
+                    used += float(value)
+                else:
+                    available[place] = available.get(place, 0.0) + float(value)
+    if not told:
+        return None
+    # A queue whose slots are handed out by resources has no number that is free.
+    return SlotCount(used, used + sum(available.values()) if len(available) == len(wanted) else None)
+
+
+def busy_slots(counts: Sequence[SlotCount | None], current: int) -> Figure:
+    """What the slots in use ask for.
+
+    - `counts`: of each process that is ready; None for one that tells nothing.
+    - `current`: processes now.
+
+    Slots by resources are never known to be full. So they ask for no more processes, and for no fewer as long as
+    something runs in one of them.
+    """
+    name = "busy slots"
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts) or not known:
+        return average_value(name, None, BUSY_SHARE, current)
+    used = sum(count.used for count in known)
+    slots = [count.all for count in known if count.all is not None]
+    if len(slots) == len(known):
+        return average_value(name, used, BUSY_SHARE * sum(slots) / len(slots), current)
+    return Figure(name, used, used / current if current else 0.0, current if used else 0)
 
 
 async def autoscale(pool: Replicas, engine: Engine, options: ScaleOptions, tell: Callable[[PoolScale], None]) -> None:
@@ -128,10 +155,7 @@ async def _figures(pool: Replicas, engine: Engine, current: int) -> list[Figure]
     slots, backlog = await asyncio.gather(
         asyncio.gather(*(_slots(state, pool.part.queues) for state in ready)), _backlog(engine, pool.part.queues)
     )
-    known = [count for count in slots if count is not None]
-    share = BUSY_SHARE * (sum(count.all for count in known) / len(known) if known else 1)
-    used = sum(count.used for count in known) if len(known) == len(ready) else None
-    return [average_value("backlog", backlog, TARGET, current), average_value("busy slots", used, share, current)]
+    return [average_value("backlog", backlog, TARGET, current), busy_slots(slots, current)]
 
 
 async def _backlog(engine: Engine, queues: Sequence[Queue]) -> float | None:
