@@ -78,7 +78,7 @@ class Old:
         async def listed() -> AsyncIterator[temporal.WorkflowExecution]:
             if "TemporalReportedProblems" in query:
                 raise RPCError("invalid query: no such search attribute", RPCStatusCode.INVALID_ARGUMENT, b"")
-            for each in ():
+            for each in list[temporal.WorkflowExecution]():
                 yield each
 
         return listed()
