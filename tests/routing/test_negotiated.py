@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,16 +14,21 @@ from temporalio.worker import Worker
 
 from sagamesh import TaskHandle
 from sagamesh.errors import TaskCancelled, TaskFailed
-from sagamesh.routing import Bid, Decision, NegotiatedRequest, NegotiatedResult, Offer, negotiated
+from sagamesh.routing import Bid, Decision, NegotiatedRequest, NegotiatedResult, Offer, Told, negotiated
 from sagamesh.routing.negotiation import Negotiated
+from sagamesh.routing.request import BID, TOLD
 from sagamesh.status import StepState
+from sagamesh.supervision import supervisor_id
 from sagamesh.testing import served
 from tests.routing.conftest import Depots, Started
+from tests.support.engine import eventually
+from tests.support.script import Gate
 from tests.support.zones import EU, US
 
 # On one server, in one process: the last test replays what the others have left there.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 _started = Started("negotiated")
+_CHEAPEST = {"load": 0, "latency": 0, "cost": 1}
 
 
 def request(**more: object) -> NegotiatedRequest:
@@ -30,22 +37,71 @@ def request(**more: object) -> NegotiatedRequest:
     )
 
 
-async def begin(depots: Depots, asked: NegotiatedRequest) -> TaskHandle[NegotiatedResult]:
-    return await depots.client.start(negotiated, asked, id=_started.new_id())
+async def begin(depots: Depots, asked: NegotiatedRequest, *, supervised: bool = False) -> TaskHandle[NegotiatedResult]:
+    return await depots.client.start(negotiated, asked, id=_started.new_id(), supervised=supervised)
 
 
 async def start(depots: Depots, asked: NegotiatedRequest) -> NegotiatedResult:
     return await (await begin(depots, asked)).result()
 
 
+@asynccontextmanager
+async def hard_of_hearing(depots: Depots) -> AsyncIterator[Gate]:
+    """A dearer bidder in `eu`, and where it stops when it is told that another has won."""
+    gate = Gate()
+
+    @activity.defn(name=BID)
+    async def bid(offer: Offer) -> Bid:
+        return Bid(queue=EU.queue, worker="deaf", in_use=0, slots=1, cost=2)
+
+    @activity.defn(name=TOLD)
+    async def told(news: Told) -> None:
+        await gate()
+
+    async with Worker(depots.temporal, task_queue=EU.queue, activities=[bid, told]):
+        yield gate
+
+
+async def until(handle: TaskHandle[NegotiatedResult], number: int, state: StepState) -> None:
+    """Wait until one of its steps is in a state."""
+
+    async def so() -> bool:
+        steps = (await handle.status()).steps
+        return len(steps) > number and steps[number].state is state
+
+    await eventually(so)
+
+
+async def terminated(depots: Depots, handle: TaskHandle[NegotiatedResult]) -> None:
+    """Terminate it."""
+    await depots.temporal.get_workflow_handle(handle.id).terminate(reason="the test says so")
+
+
+async def undone_by_supervisor(depots: Depots, handle: TaskHandle[NegotiatedResult]) -> list[str]:
+    """What its supervisor has undone, once that has ended."""
+    with pytest.raises(TaskFailed) as caught:
+        await depots.client.find(supervisor_id(handle.id)).result()
+    assert caught.value.failure.type == "Terminated"
+    return [str(step) for step in caught.value.failure.undone]
+
+
 async def test_the_cheaper_bid_wins_and_the_other_is_told(depots: Depots) -> None:
     async with served(depots.temporal, depots.pool(EU), depots.pool(US)):
-        result = await start(depots, request(weights={"load": 0, "latency": 0, "cost": 1}))
+        result = await start(depots, request(weights=_CHEAPEST))
     assert result.queue == "depot.us"
     assert result.told == ("depot.eu",)
     assert [each.bid.cost for each in result.bids] == [1, 2]
     assert [each.score for each in result.bids] == [0.5, 1]
     assert depots.log == [("reserve", "depot.us", "depot.reserve")]
+
+
+async def test_asked_by_its_short_name_the_loser_is_told_the_name_of_its_offer(depots: Depots) -> None:
+    """Its bid counts as load no more."""
+    asked = request(capability="reserve", weights=_CHEAPEST)
+    async with served(depots.temporal, depots.pool(EU), depots.pool(US)):
+        first, second = await start(depots, asked), await start(depots, asked)
+    assert (first.queue, first.told) == ("depot.us", ("depot.eu",))
+    assert [each.bid.offers for each in second.bids] == [0, 0]
 
 
 async def test_explained(depots: Depots) -> None:
@@ -171,6 +227,67 @@ async def test_a_cancel_while_the_call_runs_undoes_it(depots: Depots) -> None:
         with pytest.raises(TaskCancelled):
             await handle.result()
     assert depots.log == [("reserve", "depot.us", "depot.reserve"), ("release", "depot.us", "depot.reserve")]
+
+
+async def test_a_cancel_while_the_others_are_told_comes_too_late(depots: Depots) -> None:
+    async with hard_of_hearing(depots) as gate, served(depots.temporal, depots.pool(US)):
+        handle = await begin(depots, request(undo="release", weights=_CHEAPEST))
+        await gate.reached()
+        await until(handle, 0, StepState.DONE)
+        await depots.temporal.get_workflow_handle(handle.id).cancel()
+        gate.open()
+        result = await handle.result()
+    assert result.queue == "depot.us"
+    assert depots.log == [("reserve", "depot.us", "depot.reserve")]
+
+
+async def test_terminated_while_the_call_runs_it_is_undone_by_its_supervisor(depots: Depots) -> None:
+    gate = depots.hold(US)
+    async with served(depots.temporal, depots.pool(US)):
+        handle = await begin(depots, request(undo="release"), supervised=True)
+        await gate.reached()
+        await terminated(depots, handle)
+        gate.open()
+        assert await undone_by_supervisor(depots, handle) == ["depot.reserve undone"]
+    assert depots.log == [("reserve", "depot.us", "depot.reserve"), ("release", "depot.us", "depot.reserve")]
+
+
+async def test_terminated_after_the_answer_it_is_undone_by_its_supervisor(depots: Depots) -> None:
+    async with hard_of_hearing(depots) as gate, served(depots.temporal, depots.pool(US)):
+        handle = await begin(depots, request(undo="release", weights=_CHEAPEST), supervised=True)
+        await gate.reached()
+        await until(handle, 0, StepState.DONE)
+        await terminated(depots, handle)
+        gate.open()
+        assert await undone_by_supervisor(depots, handle) == ["depot.reserve undone"]
+    assert depots.log == [("reserve", "depot.us", "depot.reserve"), ("release", "depot.us", "depot.reserve")]
+
+
+async def test_what_it_has_undone_itself_its_supervisor_leaves(depots: Depots) -> None:
+    async with served(depots.temporal, depots.pool(EU)):
+        async with depots.dying_at_work(US) as begun:
+            dies = depots.before
+            gate = depots.hold(EU)
+            stops = depots.before
+            assert dies is not None
+            assert stops is not None
+
+            async def dies_or_stops(queue: str) -> None:
+                await dies(queue)
+                await stops(queue)
+
+            depots.before = dies_or_stops
+            asked = request(start_seconds=1, undo="release", weights=_CHEAPEST)
+            handle = await begin(depots, asked, supervised=True)
+            await begun.wait()
+        await gate.reached()
+        async with served(depots.temporal, depots.pool(US)):
+            await until(handle, 0, StepState.UNDONE)
+            await terminated(depots, handle)
+            gate.open()
+            assert await undone_by_supervisor(depots, handle) == ["depot.reserve#2 undone"]
+    undos = [entry for entry in depots.log if entry[0] == "release"]
+    assert undos == [("release", "depot.us", "depot.reserve"), ("release", "depot.eu", "depot.reserve#2")]
 
 
 async def test_on_a_worker_that_keeps_nothing_in_memory(depots: Depots, caplog: pytest.LogCaptureFixture) -> None:

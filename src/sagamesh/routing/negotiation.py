@@ -86,15 +86,16 @@ class Negotiated(TaskWorkflow):
             )
             bids = await self._bids(request, matched)
             scored = choose(bids, request.weights, salt=workflow.info().workflow_id)
-            telling = asyncio.create_task(self._tell(request, scored))
+            telling = asyncio.create_task(self._tell(matched, scored))
             try:
                 served = await self._awarded(request, matched, scored)
             except (FailureError, asyncio.CancelledError):
                 telling.cancel()
                 raise
-            told = await telling
             if served is not None:
                 winner, answer = served
+                # Whoever cancels now comes too late: the call is done.
+                told = await uninterrupted(telling)
                 return NegotiatedResult(
                     agent=winner.agent,
                     queue=winner.queue,
@@ -104,6 +105,7 @@ class Negotiated(TaskWorkflow):
                     told=told,
                     replaced=tuple(self._replaced),
                 )
+            await telling
             left = (until - workflow.now()).total_seconds()
             if left <= 0:
                 raise _nobody(matched.decision, bids, request)
@@ -134,13 +136,14 @@ class Negotiated(TaskWorkflow):
         answers = await asyncio.gather(*(one(candidate) for candidate in matched.decision.ranked))
         return [answer for answer in answers if answer is not None]
 
-    async def _tell(self, request: NegotiatedRequest, scored: Sequence[Scored]) -> tuple[str, ...]:
+    async def _tell(self, matched: Matched, scored: Sequence[Scored]) -> tuple[str, ...]:
         """Tell all but the winner; the queues of those that heard it. It helps them, so it is not insisted on."""
+        names = {candidate.queue: candidate.capability for candidate in matched.decision.ranked}
 
         async def one(loser: Scored) -> str | None:
             news = Told(
                 task=workflow.info().workflow_id,
-                capability=request.capability,
+                capability=names[loser.bid.queue],
                 winner=scored[0].bid.queue,
                 score=loser.score,
                 winning_score=scored[0].score,
@@ -177,6 +180,8 @@ class Negotiated(TaskWorkflow):
             step = step_name(self.board, candidate.capability)
             # Where a breaker is half-open, the offer took what it let through: the call is the next probe.
             within = timedelta(seconds=request.start_seconds + probes[candidate.queue])
+            if terms.undo is not None:
+                self.board.undos[step] = terms.undo.call()
             try:
                 answer = await award(self.board, step, terms.call.call(start_within=within), arg)
             except (FailureError, asyncio.CancelledError) as error:
