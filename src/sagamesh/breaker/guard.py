@@ -176,7 +176,8 @@ class _Guard(ActivityInboundInterceptor):
         return ApplicationError(
             f"breaker {line.declared.key} is open, nothing was called"
             + (f" (it opened on {line.cause})" if line.cause else ""),
-            {"breaker": line.declared.key, "queue": line.declared.queue},
+            # `called`: whether an attempt before this one was made. Its effect may stand, although this one had none.
+            {"breaker": line.declared.key, "queue": line.declared.queue, "called": self._attempts.real > 1},
             type=BREAKER_OPEN,
             non_retryable=self._falls_back,
             next_retry_delay=None if self._falls_back else timedelta(seconds=self._spread(wait)),

@@ -32,7 +32,8 @@ class _Request(Message):
     - `capability`: `<agent>.<capability>`, or the short name alone for whichever agent has it.
     - `input`: the JSON object that the capability takes; checked against its model before anything happens.
     - `need`: what whoever serves it must be like.
-    - `start_seconds`: how long whoever was chosen may take to begin, before the next one is asked.
+    - `start_seconds`: how long whoever was chosen may take to begin, before the next one is asked; a central call
+      doubles it from round to round.
     """
 
     capability: Annotated[str, Field(min_length=1, max_length=100)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -16,14 +17,19 @@ from sagamesh.steering import TaskWorkflow
 
 __all__ = ["Central"]
 
+_LONGEST: Final = 3600.0
+"""Seconds: at most so long for a round, as long as a caller may say at most. A wait of thirty days fits the history."""
+
 
 @workflow.defn(name=central.name)
 class Central(TaskWorkflow):
     """Waits until an agent that would do has room, and gives it the call.
 
     A call that nobody began in time certainly had no effect, and is routed again; when nobody is left, it ends as
-    `NoRoute`. One that may have begun stays with its agent, under the same key, however long that takes: another agent
-    might do it a second time.
+    `NoRoute`. So is one that a breaker refused before anything was called. One that may have begun stays with its
+    agent, under the same key, however long that takes: another agent might do it a second time.
+
+    From round to round the next agent is given twice the time to begin, and asked more rarely.
     """
 
     task = central
@@ -37,6 +43,7 @@ class Central(TaskWorkflow):
                 agent failed with.
         """
         until = workflow.now() + timedelta(seconds=request.wait_seconds)
+        within, round_takes = request.start_seconds, 0.0
         passed_over: tuple[str, ...] = ()
         while True:
             matched = await match(
@@ -50,15 +57,21 @@ class Central(TaskWorkflow):
             chosen, terms = matched.decision.ranked[0], matched.offered[0].call
             step = step_name(self.board, chosen.capability)
             arg = Json(request.input)
+            began = workflow.now()
+            start_within = max(min(within, (until - began).total_seconds()), request.start_seconds)
             try:
-                answer = await award(
-                    self.board, step, terms.call(start_within=timedelta(seconds=request.start_seconds)), arg
-                )
+                answer = await award(self.board, step, terms.call(start_within=timedelta(seconds=start_within)), arg)
             except FailureError as error:
                 if never_started(error):
                     # Once the time is over, each is tried at most once more; then routing says why nobody would.
                     late = workflow.now() >= until
                     passed_over = (*passed_over, chosen.queue) if late else (chosen.queue,)
+                    # The history has an end, and whoever is slow gets to a call that keeps its place in the queue.
+                    rest = min(began + timedelta(seconds=round_takes), until) - workflow.now()
+                    if rest > timedelta(0):
+                        await workflow.sleep(rest, summary="route it again")
+                    within = min(2 * within, _LONGEST)
+                    round_takes = min(max(2 * round_takes, 1.0), _LONGEST)
                     continue
                 if not lost(error):
                     raise
