@@ -22,8 +22,15 @@ AnyCapability: TypeAlias = Capability[Json, Json]
 """A capability that is known by name."""
 
 
+def _unset(value: object) -> bool:
+    return value is None
+
+
 class Terms(Message):
-    """A capability's contract as far as its caller needs it; durations in seconds."""
+    """A capability's contract as far as its caller needs it; durations in seconds.
+
+    They are recorded beside calls, and read by other versions: what is added later is left out where it says nothing.
+    """
 
     capability: str
     queue: str
@@ -36,6 +43,7 @@ class Terms(Message):
     factor: float
     most: float
     priority: Annotated[int, Field(ge=1, le=5)] | None = None
+    weight: Annotated[float | None, Field(exclude_if=_unset)] = None
     summary: str = ""
 
     @classmethod
@@ -54,6 +62,7 @@ class Terms(Message):
             factor=policy.retry.factor,
             most=policy.retry.most.total_seconds(),
             priority=policy.priority,
+            weight=policy.weight,
             summary=capability.summary,
         )
 
@@ -86,6 +95,7 @@ class Terms(Message):
                     most=timedelta(seconds=self.most),
                 ),
                 priority=self.priority,
+                weight=self.weight,
             ),
             summary=self.summary,
             version=version,
