@@ -9,9 +9,10 @@ import pytest
 
 from sagamesh.deployments.claim import code_problem
 from sagamesh.deployments.deployment import Deployment, Routing, State, Version, only, troubles
+from sagamesh.deployments.patience import passes
 from sagamesh.deployments.rollback import Plan, plan
 from sagamesh.deployments.rollout import check_steps, steps_left
-from sagamesh.errors import InvalidInput, Refused, UnknownName
+from sagamesh.errors import InvalidInput, Refused, SagameshError, ServerUnreachable, UnknownName
 
 
 def _version(build: str, state: State = State.INACTIVE, *, was_current: int = 0, **changed: object) -> Version:
@@ -146,6 +147,21 @@ def test_who_gets_what_is_new(routing: Routing, shares: tuple[float, float], sai
 def test_steps_must_rise_to_all(steps: tuple[float, ...]) -> None:
     with pytest.raises(InvalidInput, match="they must rise"):
         check_steps(steps)
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (ServerUnreachable("nobody answers"), True),
+        (Refused("ResourceExhausted", "too many questions"), True),
+        (ServerUnreachable("nobody is let in", reason="NoEntry"), False),
+        (Refused("InvalidArgument", "what?"), False),
+        (Refused("Changed", "somebody else"), False),
+        (UnknownName("deployment", "shop", ()), False),
+    ],
+)
+def test_which_questions_are_asked_again(error: SagameshError, *, passing: bool) -> None:
+    assert passes(error) is passing
 
 
 def test_steps_have_as_many_digits_as_are_read_from_the_server() -> None:

@@ -21,7 +21,7 @@ from sagamesh.deployments.reader import load_deployment
 from sagamesh.deployments.rollback import roll_back
 from sagamesh.deployments.rollout import Ramp, ramp_out
 from sagamesh.deployments.routing import set_current, set_ramp, unset_ramp
-from sagamesh.errors import Refused, SagameshError, ServerUnreachable
+from sagamesh.errors import Refused, ServerUnreachable
 from tests.deployments.parcels import PARCELS, hosting
 from tests.deployments.releasing import polled
 from tests.support.script import PATIENCE
@@ -185,13 +185,8 @@ async def test_before_the_first_step_nothing_is_left(release: Release) -> None:
     assert release.lines == []
 
 
-NO_ANSWER = ServerUnreachable("nobody answers")
-BUSY = Refused("ResourceExhausted", "too many questions")
-
-
-@pytest.mark.parametrize("problem", [NO_ANSWER, BUSY], ids=["no answer", "busy"])
 async def test_a_server_that_does_not_answer_for_a_moment_ends_no_ramp(
-    release: Release, monkeypatch: pytest.MonkeyPatch, problem: SagameshError
+    release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollout, "_LATE", 0.01)
     looks = list[str]()
@@ -199,7 +194,7 @@ async def test_a_server_that_does_not_answer_for_a_moment_ends_no_ramp(
     async def figures(_: Any, version: WorkerDeploymentVersion, *__: Any, **___: Any) -> Figures:
         looks.append(version.build_id)
         if len(looks) < 4:
-            raise problem
+            raise ServerUnreachable("nobody answers")
         return Figures()
 
     monkeypatch.setattr(rollout, "figures_of_tasks", figures)
@@ -207,23 +202,13 @@ async def test_a_server_that_does_not_answer_for_a_moment_ends_no_ramp(
     assert release.lines[-1] == "v2 is current; v1 drains"
 
 
-@pytest.mark.parametrize(
-    ("problem", "patience"),
-    [
-        (NO_ANSWER, timedelta(0)),
-        (BUSY, timedelta(0)),
-        (Refused("InvalidArgument", "what?"), timedelta(hours=1)),
-        (ServerUnreachable("nobody is let in", reason="NoEntry"), timedelta(hours=1)),
-    ],
-    ids=["no answer", "busy", "not understood", "no entry"],
-)
 async def test_a_server_that_answers_no_more_leaves_the_share(
-    release: Release, monkeypatch: pytest.MonkeyPatch, problem: SagameshError, patience: timedelta
+    release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def figures(*_: Any, **__: Any) -> Figures:
-        raise problem
+        raise ServerUnreachable("nobody answers")
 
     monkeypatch.setattr(rollout, "figures_of_tasks", figures)
-    with pytest.raises(type(problem), match=str(problem)):
-        await release.out(replace(AT_ONCE, patience=patience))
+    with pytest.raises(ServerUnreachable, match="nobody answers"):
+        await release.out(replace(AT_ONCE, patience=timedelta(0)))
     assert release.lines[-1].startswith("left as it is: v2 gets 10 %; ")
