@@ -48,6 +48,9 @@ sip = spring.capability("sip", takes=Asked, returns=Drawn, breaker=_LONG, fallba
 dip = spring.capability(
     "dip", takes=Asked, returns=Drawn, retry=_ONCE, breaker=Breaker(failures=1, recovery=seconds(1))
 )
+_SHARED = Breaker(failures=1, recovery=seconds(1), key="well")
+fill = spring.capability("fill", takes=Asked, returns=Drawn, retry=_ONCE, breaker=_SHARED)
+empty = spring.capability("empty", takes=Asked, returns=Drawn, retry=_ONCE, breaker=_SHARED)
 pump = spring.capability(
     "pump",
     takes=Asked,
@@ -81,13 +84,14 @@ class Springs:
             return Drawn(where=agent.queue)
 
         pool = Pool(agent, grace=timedelta(0))
-        for capability in (draw, sip, dip, pump):
+        for capability in (draw, sip, dip, fill, empty, pump):
             pool.serve(capability, answer)
         return pool
 
-    async def begin(self, kind: str, capability: str, *zones: str) -> Handle:
+    async def begin(self, kind: str, capability: str, *zones: str, **more: str) -> Handle:
         """Start a call that goes to the first of these zones."""
-        asked = {"capability": f"spring.{capability}", "input": {}, "need": {"zones": zones}, "wait_seconds": 30}
+        need = {"zones": zones}
+        asked = {"capability": f"spring.{capability}", "input": {}, "need": need, "wait_seconds": 30, **more}
         task_id = f"{kind}-{next(_counter)}"
         if kind == "central":
             return await self.client.start(central, CentralRequest.model_validate(asked), id=task_id)
@@ -171,3 +175,15 @@ async def test_a_refusal_does_not_hide_that_the_task_was_cancelled(springs: Spri
     with pytest.raises(TaskCancelled):
         await handle.result()
     assert springs.calls == {NEAR.queue: 1}
+
+
+async def test_an_undo_waits_for_the_breaker_that_its_call_has_opened(springs: Springs) -> None:
+    """As a refund, at the gateway that has failed to charge: no operator is needed."""
+    springs.first = dry
+    handle = await springs.begin("negotiated", "fill", "near", undo="empty")
+
+    with pytest.raises(TaskFailed) as caught:
+        await handle.result()
+    assert caught.value.failure.type == "RuntimeError"
+    assert springs.calls == {NEAR.queue: 2}
+    assert [str(step) for step in (await handle.status()).undone] == ["spring.fill undone"]

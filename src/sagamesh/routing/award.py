@@ -14,7 +14,7 @@ from sagamesh.fallback import BREAKER_OPEN
 from sagamesh.routing.terms import AnyCapability, Json, Terms
 from sagamesh.status import StepState
 
-__all__ = ["award", "lost", "never_started", "stay", "step_name"]
+__all__ = ["award", "lost", "never_started", "stay"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 600.0
 
@@ -80,12 +80,6 @@ def lost(error: BaseException) -> bool:
     Its worker is dead, cut off or far too slow; a breaker may have refused the attempts that came after it.
     """
     return _unanswered(error) and not never_started(error)
-
-
-def step_name(board: Board, capability: str) -> str:
-    """A name for the next call of a capability: its type, from the second on with a number."""
-    before = sum(1 for step in board.steps if step.partition("#")[0] == capability)
-    return capability if not before else f"{capability}#{before + 1}"
 
 
 def _cause(error: BaseException) -> BaseException | None:

@@ -8,7 +8,8 @@ from typing import Final
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from sagamesh.routing.award import award, lost, never_started, stay, step_name
+from sagamesh.naming import step_name
+from sagamesh.routing.award import award, lost, never_started, stay
 from sagamesh.routing.contract import CentralRequest, CentralResult, central
 from sagamesh.routing.request import MatchRequest
 from sagamesh.routing.route import match
@@ -55,7 +56,7 @@ class Central(TaskWorkflow):
                 )
             )
             chosen, terms = matched.decision.ranked[0], matched.offered[0].call
-            step = step_name(self.board, chosen.capability)
+            step = step_name(chosen.capability, self.board.steps)
             arg = Json(request.input)
             began = workflow.now()
             start_within = max(min(within, (until - began).total_seconds()), request.start_seconds)

@@ -11,9 +11,10 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
-from sagamesh.compensation import Undo, compensate
+from sagamesh.compensation import compensate
 from sagamesh.failure import failure_of
-from sagamesh.routing.award import award, lost, never_started, stay, step_name
+from sagamesh.naming import step_name
+from sagamesh.routing.award import award, lost, never_started, stay
 from sagamesh.routing.bid import Bid, Offer, Scored, Told, choose
 from sagamesh.routing.candidate import Candidate, Reason, Refusal
 from sagamesh.routing.contract import NegotiatedRequest, NegotiatedResult, Replaced, negotiated
@@ -21,6 +22,7 @@ from sagamesh.routing.decision import Decision
 from sagamesh.routing.request import BID, NO_ROUTE, TOLD, Matched, MatchRequest, Offered
 from sagamesh.routing.route import match
 from sagamesh.routing.terms import Json
+from sagamesh.routing.undo import UndoByName
 from sagamesh.saga import uninterrupted
 from sagamesh.status import Stage
 from sagamesh.steering import TaskWorkflow
@@ -177,7 +179,7 @@ class Negotiated(TaskWorkflow):
         probes = {each.candidate.queue: each.figures.probe_seconds for each in matched.decision.considered}
         for each in scored:
             candidate, terms = offered[each.bid.queue]
-            step = step_name(self.board, candidate.capability)
+            step = step_name(candidate.capability, self.board.steps)
             # Where a breaker is half-open, the offer took what it let through: the call is the next probe.
             within = timedelta(seconds=request.start_seconds + probes[candidate.queue])
             if terms.undo is not None:
@@ -208,7 +210,7 @@ class Negotiated(TaskWorkflow):
         """Begin to undo a call, where the request says how; it goes on beside whatever follows."""
         if terms.undo is None:
             return False
-        undo = Undo(step, terms.undo.call(), arg)
+        undo = UndoByName(step, terms.undo.call(), arg)
 
         async def undoing() -> None:
             async with self._one_undo:  # the board puts one undo at a time to an operator

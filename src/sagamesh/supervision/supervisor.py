@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,19 +9,17 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
-    ApplicationError,
     ChildWorkflowError,
     WorkflowAlreadyStartedError,
 )
 from temporalio.workflow import ParentClosePolicy
 
 from sagamesh.attributes import AGENTS, CUSTOMER, STATUS
-from sagamesh.compensation import Undo, compensate
+from sagamesh.compensation import compensate
 from sagamesh.failure import Failure, failed, failure_of
-from sagamesh.fallback import BREAKER_OPEN
 from sagamesh.limits.precedence import Precedence
-from sagamesh.policy import Breaker
 from sagamesh.routing.terms import Json
+from sagamesh.routing.undo import UndoByName
 from sagamesh.saga import uninterrupted
 from sagamesh.status import OperatorDecision, Stage, StepState
 from sagamesh.steering import TaskWorkflow
@@ -121,7 +118,7 @@ class Supervisor(TaskWorkflow):
             board.enter(Stage.COMPENSATING)
             if after.quiet_at is not None and after.quiet_at > workflow.now():
                 await workflow.sleep(after.quiet_at - workflow.now(), summary="until nothing of it runs any more")
-            undos = [_Undo(b.step, b.undo.call(version=b.version), Json(b.input)) for b in after.undo]
+            undos = [UndoByName(b.step, b.undo.call(version=b.version), Json(b.input)) for b in after.undo]
             await compensate(undos, board)
         if after.ended in FROM_OUTSIDE:
             raise failed(self._failure(watched, after))
@@ -176,21 +173,3 @@ class Supervisor(TaskWorkflow):
         if after.forgotten:
             message += f"; {after.forgotten}"
         return cause.model_copy(update={"message": message, "undone": tuple(self.board.undone)})
-
-
-class _Undo(Undo):
-    """An undo by what the task wrote beside its step, which does not tell whether the capability has a breaker."""
-
-    __slots__ = ()
-
-    async def call(self) -> None:
-        """Have it undone, however long a breaker is open: what that refuses was not tried."""
-        try:
-            await super().call()
-        except ActivityError as error:
-            if not (isinstance(error.cause, ApplicationError) and error.cause.type == BREAKER_OPEN):
-                raise
-            # Now it is known to have one. So the engine's attempts have no end, and the breaker's worker counts the
-            # real ones. Its numbers are the worker's, too.
-            policy = replace(self.capability.policy, breaker=Breaker(), total=None)
-            await Undo(self.step, replace(self.capability, policy=policy), self.arg).call()
