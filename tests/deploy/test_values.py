@@ -121,8 +121,8 @@ def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any
             ["orders: resources.requests.cpu (2) is more than resources.limits.cpu (1)"],
         ),
         (
-            {"defaults": {"resources": {"limits": {"memory": "255Mi"}}}},
-            ["accounts: resources.requests.memory (256Mi)", "resources.limits.memory (255Mi)"],
+            {"defaults": {"resources": {"limits": {"memory": "319Mi"}}}},
+            ["accounts: resources.requests.memory (320Mi)", "resources.limits.memory (319Mi)"],
         ),
         ({"fullnameOverride": "My_Shop"}, ["/fullnameOverride", "My_Shop"]),
         ({"fullnameOverride": "shop-"}, ["/fullnameOverride", "shop-"]),
