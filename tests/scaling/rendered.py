@@ -53,7 +53,7 @@ class Usage:
 
     cpu: float
     memory: float
-    request: float = 256.0
+    request: float = 320.0
     cost: float = 12.0
     taken: float = 1.0
     interval: float = SYNC
