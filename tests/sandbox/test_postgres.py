@@ -104,10 +104,13 @@ def test_a_client_does_not_keep_it_from_stopping(database_server: DatabaseServer
 
 async def gone(connection: AsyncConnection) -> None:
     """Wait until the connection is dead, which may answer for a moment after its server was killed; let go of it."""
+
+    async def ask_on() -> None:
+        while True:
+            await connection.execute(text("SELECT 1"))
+
     with pytest.raises(DBAPIError):
-        async with asyncio.timeout(30):
-            while True:
-                await connection.execute(text("SELECT 1"))
+        await asyncio.wait_for(ask_on(), 30)
     await connection.invalidate()
     await connection.close()
 
