@@ -51,3 +51,21 @@ async def test_what_each_run_had_begun_is_undone_under_its_own_key(supervised: S
         f"{task_id}/shop.charge",
         f"{task_id}/shop.charge@2",
     }
+
+
+async def test_a_run_that_is_reset_has_the_keys_that_it_had(supervised: Supervised) -> None:
+    task_id, books = supervised.new_id(), supervised.books
+    async with served(supervised.client.temporal, Pool("subscriptions").host(subscribe, Subscribe)):
+        await supervised.client.start(subscribe, Wanted(what="first"), id=task_id)
+
+        async def charged_twice() -> bool:
+            return books.done_for(task_id) == ["charge", "charge"]
+
+        await eventually(charged_twice)
+        before = await supervised.reset(task_id)
+        await supervised.did(task_id, "charge@2")
+
+        described = await supervised.client.temporal.get_workflow_handle(task_id).describe()
+        assert described.run_id != before
+        assert books.done_for(task_id) == ["charge", "charge"]
+        await supervised.terminate(task_id)
