@@ -17,7 +17,7 @@ from temporalio.api.common.v1 import Payload
 __all__ = ["FIRST", "bare_name", "capability_of", "generation", "next_generation", "step_name"]
 
 _GENERATION: Final = "sagamesh-generation"
-"""On a workflow that another run continues as: the how manieth it is."""
+"""Header of a run that continues another: its number, from 2 on."""
 
 FIRST: Final = "1"
 """The generation of a run that continues no other."""
